@@ -1,0 +1,3 @@
+"""Distillery: reproducible knowledge distillation of image classifiers."""
+
+__version__ = "0.1.0"

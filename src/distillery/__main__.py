@@ -1,0 +1,5 @@
+"""Run the command line as ``python -m distillery``."""
+
+from distillery.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Data sets: sources, canonical Parquet, splits and augmentation."""

@@ -1,0 +1,201 @@
+"""Finds raw files, and reads folders and archives alike."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from distillery.data.archive import unpack
+from distillery.errors import UserError
+
+if TYPE_CHECKING:
+    from distillery.data.settings import Source
+
+ENVIRONMENT = "DISTILLERY_DATA"
+_NOT_DATA = "__MACOSX"
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Named files with their contents, in a folder or in an archive. Hidden files are left out.
+
+    Attributes:
+        files: name with forward slashes -> handle for ``fetch``, sorted by name.
+        folders: names of the folders.
+        fetch: reads the file behind a handle.
+        label: what to put before a name in a message.
+        origin: name and checksum of the folder or archive.
+    """
+
+    files: Mapping[str, Any]
+    folders: frozenset[str]
+    fetch: Callable[[Any], bytes]
+    label: str
+    origin: dict[str, str]
+
+    def show(self, name: str) -> str:
+        """Return what to call a file or folder in a message."""
+        return f"{self.label}{name}"
+
+    def read(self, name: str) -> bytes:
+        """Return the content of a file.
+
+        Raises:
+            UserError: there is no such file.
+        """
+        if name not in self.files:
+            raise UserError(f"{self.show(name)}: no such file")
+        return self.fetch(self.files[name])
+
+    def lines(self, name: str) -> list[str]:
+        """Return the lines of a text file."""
+        try:
+            return self.read(name).decode().splitlines()
+        except UnicodeDecodeError:
+            raise UserError(f"{self.show(name)}: not a text file") from None
+
+    def root(self, child: str) -> Tree:
+        """Return the part of the tree where ``child`` lies at the top.
+
+        That is the tree itself, or one of its topmost folders.
+
+        Raises:
+            UserError: ``child`` is in neither.
+        """
+        tops = ["", *(f"{name}/" for name in sorted(self.folders) if "/" not in name)]
+        for top in tops:
+            if top + child in self.files or top + child in self.folders:
+                return replace(
+                    self,
+                    files=_below(top, self.files),
+                    folders=frozenset(_below(top, dict.fromkeys(self.folders))),
+                    label=self.label + top,
+                )
+        raise UserError(f"{self.show(child)}: no such file or folder, nor one level down")
+
+
+class RawFiles:
+    """Finds raw files in a list of folders."""
+
+    def __init__(self, roots: Iterable[Path], store: IO[bytes]) -> None:
+        self.roots = tuple(roots)
+        self._store = store
+
+    @classmethod
+    @contextlib.contextmanager
+    def opened(cls, data_root: Path, scratch: Path) -> Iterator[RawFiles]:
+        """Look files up in ``data_root/raw``, then in the folder that DISTILLERY_DATA names.
+
+        Args:
+            data_root: the data folder.
+            scratch: folder with room for the unpacked contents of archives.
+        """
+        elsewhere = os.environ.get(ENVIRONMENT)
+        roots = [data_root / "raw", *([Path(elsewhere)] if elsewhere else [])]
+        # One file without a name takes all unpacked contents: no clean-up can be missed, however
+        # the process ends, and making 60,000 small files would take longer than decoding them.
+        with tempfile.TemporaryFile(dir=scratch) as store:
+            yield cls(roots, store)
+
+    def find(self, places: Iterable[str]) -> Path | None:
+        """Return the first of ``places`` that exists; absolute paths stand for themselves."""
+        candidates = (root / place for place in places for root in self.roots)
+        return next((path for path in candidates if path.exists()), None)
+
+    def locate(self, places: Iterable[str]) -> Path:
+        """Return the first of ``places`` that exists.
+
+        Raises:
+            UserError: there is none; the message says where it was looked for.
+        """
+        found = self.find(places)
+        if found is None:
+            names, roots = " or ".join(places), " or ".join(map(str, self.roots))
+            unset = "" if len(self.roots) > 1 else f" ({ENVIRONMENT} is not set)"
+            raise UserError(f"{names}: not found in {roots}{unset}")
+        return found
+
+    def tree(self, path: Path, settings: Source) -> Tree:
+        """Open a folder or an archive of one, after comparing it with the pinned checksum.
+
+        Raises:
+            UserError: the archive is not safe to unpack, or has another checksum.
+        """
+        if path.is_dir() and settings.sha256:
+            raise UserError(f"{path}: a folder has no sha256; leave it out or name the archive")
+        try:
+            if path.is_dir():
+                return _folder_tree(path)
+            found = checksum(path)
+        except OSError as error:
+            name = error.filename or path
+            raise UserError(f"{name}: cannot be read ({error.strerror})") from None
+        if settings.sha256 not in (None, found):
+            raise UserError(f"{path}: its sha256 is {found} instead of {settings.sha256}")
+        return _archive_tree(path, self._store, found)
+
+
+def checksum(path: Path) -> str:
+    """Return the SHA-256 of a file as hex digits.
+
+    It is not borrowed from ``artifacts``: what is prepared should not depend on that code.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _folder_tree(path: Path) -> Tree:
+    files, folders = {}, set()
+    # Links are followed: it is the user's own folder, and large sets are often linked into place.
+    for parent, subfolders, names in os.walk(path, followlinks=True, onerror=_fail):
+        subfolders[:] = filter(_is_data, subfolders)
+        folders |= {os.path.relpath(f"{parent}/{name}", path) for name in subfolders}
+        for name in filter(_is_data, names):
+            files[os.path.relpath(f"{parent}/{name}", path)] = f"{parent}/{name}"
+    files = dict(sorted(files.items()))
+    digest = hashlib.sha256()
+    for name, file in files.items():
+        digest.update(f"{name}\0{checksum(Path(file))}\n".encode(errors="surrogateescape"))
+    return Tree(
+        files=files,
+        folders=frozenset(folders),
+        fetch=lambda file: Path(file).read_bytes(),
+        label=f"{path}/",
+        origin={path.name: digest.hexdigest()},
+    )
+
+
+def _fail(error: OSError) -> None:
+    raise error
+
+
+def _archive_tree(path: Path, store: IO[bytes], digest: str) -> Tree:
+    contents = unpack(path, store)
+
+    def fetch(span: tuple[int, int]) -> bytes:
+        start, size = span
+        store.seek(start)
+        return store.read(size)
+
+    return Tree(
+        files={name: contents.files[name] for name in sorted(contents.files) if _is_data(name)},
+        folders=frozenset(filter(_is_data, contents.folders)),
+        fetch=fetch,
+        label=f"{path}:",
+        origin={path.name: digest},
+    )
+
+
+def _is_data(name: str) -> bool:
+    """Tell whether neither a file nor a folder above it is hidden or rubbish of a packer."""
+    return not any(part.startswith(".") or part == _NOT_DATA for part in name.split("/"))
+
+
+def _below(top: str, names: Mapping[str, Any]) -> dict[str, Any]:
+    return {name[len(top) :]: value for name, value in names.items() if name.startswith(top)}

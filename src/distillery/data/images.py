@@ -1,0 +1,91 @@
+"""Image files and the shape of images."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from distillery.data.files import Tree
+from distillery.data.raw import RawPart
+from distillery.errors import UserError
+
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm"}
+# Pillow reads many more formats, some of them by starting other programs.
+_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "PPM")
+_GREY = {"1", "L", "LA"}
+_TOO_DEEP = {"I", "F", "I;16", "I;16B", "I;16L"}
+
+
+class ImageFiles:
+    """Images in files, each decoded when it is asked for."""
+
+    def __init__(self, tree: Tree, names: Sequence[str]) -> None:
+        self._tree = tree
+        self._names = names
+
+    def __getitem__(self, number: int, /) -> np.ndarray:
+        """Return an image, (H, W, 1) when its file is grey, else (H, W, 3), uint8."""
+        return _decode(self._tree.read(self._names[number]), self.name(number))
+
+    def name(self, number: int) -> str:
+        """Return the name of an image's file."""
+        return self._tree.show(self._names[number])
+
+    def part(self, labels: Sequence[int]) -> RawPart:
+        """Return these images with their labels."""
+        return RawPart(np.asarray(labels, dtype=np.int64), self, self.name)
+
+
+def is_image(name: str) -> bool:
+    """Tell by its name whether a file is an image of a known format."""
+    return PurePosixPath(name).suffix.lower() in _SUFFIXES
+
+
+def channels_of(images: ImageFiles, labels: Sequence[int]) -> int:
+    """Return 1 when the first image of every class is grey, else 3.
+
+    Looking at one image a class is cheap; whoever meets a colour image in a set that was taken for
+    grey must refuse it.
+    """
+    first = np.unique(np.asarray(labels), return_index=True)[1]
+    return max(images[int(number)].shape[2] for number in first)
+
+
+def with_channels(image: np.ndarray, channels: int) -> np.ndarray:
+    """Return (H, W, ``channels``): grey is repeated, colour becomes its luminance."""
+    if image.shape[2] == channels:
+        return image
+    if channels == 3:
+        return np.repeat(image, 3, axis=2)
+    return np.asarray(Image.fromarray(image).convert("L"))[:, :, None]
+
+
+def resized(image: np.ndarray, side: int) -> np.ndarray:
+    """Return (side, side, C); other proportions are lost.
+
+    Reduced images average the area of each pixel, as the downsampled ImageNet sets do.
+    """
+    if image.shape[:2] == (side, side):
+        return image
+    method = Image.Resampling.BOX if min(image.shape[:2]) >= side else Image.Resampling.BILINEAR
+    pixels = Image.fromarray(image.squeeze(2) if image.shape[2] == 1 else image)
+    return np.asarray(pixels.resize((side, side), method)).reshape(side, side, image.shape[2])
+
+
+def _decode(content: bytes, name: str) -> np.ndarray:
+    try:
+        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+            if image.mode in _TOO_DEEP:
+                raise ValueError(f"more than 8 bits a channel, mode {image.mode}")
+            mode = "L" if image.mode in _GREY else "RGB"
+            pixels = np.asarray(image if image.mode == mode else image.convert(mode))
+    except UnidentifiedImageError:
+        raise UserError(f"{name}: not an image of a known format") from None
+    # Pillow's decoders raise whatever they stumble over.
+    except Exception as error:
+        raise UserError(f"{name}: not a readable image ({error})") from None
+    return pixels[:, :, None] if pixels.ndim == 2 else pixels

@@ -1,0 +1,194 @@
+"""The stage ``prepare``: raw files of any kind become one canonical form.
+
+Each part is a Parquet file with the columns ``index`` (int32, 0 to N-1), ``label`` (int32) and
+``image`` (H * W * C bytes, row by row). Images stream through in groups of rows, so that memory
+does not depend on the size of the set.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from distillery.data.card import CARD, Card, part_file
+from distillery.data.files import RawFiles
+from distillery.data.images import resized, with_channels
+from distillery.data.raw import RawData, RawPart
+from distillery.data.settings import Source
+from distillery.data.sources import registry
+from distillery.errors import UserError
+
+if TYPE_CHECKING:
+    from distillery.artifacts import Workspace
+
+_GROUP_ROWS = 4096
+_GROUP_BYTES = 2**26
+
+
+def run(work: Workspace) -> None:
+    """Write ``train.parquet``, ``test.parquet`` and ``card.json``.
+
+    Raises:
+        UserError: the raw data are missing, damaged or unsuitable.
+    """
+    settings = Source.model_validate(work.run.settings)
+    with RawFiles.opened(work.data_root, work.scratch) as raw:
+        data = registry.read(settings, raw)
+        form = _Form.of(data, settings)
+        train = _write(work.out / part_file("train"), data.train, form)
+        test = _write(work.out / part_file("test"), data.test, form)
+    mean, std = train.mean_and_std()
+    card = Card(
+        name=data.name,
+        classes=data.classes,
+        shape=form.shape,
+        mean=mean,
+        std=std,
+        counts={"train": len(data.train.labels), "test": len(data.test.labels)},
+        per_class={"train": _per_class(data.train, data), "test": _per_class(data.test, data)},
+        shared=len(test.digests) - len(set(test.digests) - set(train.digests)),
+        origin=data.origin,
+    )
+    work.write_json(CARD, card.model_dump(mode="json"))
+
+
+@dataclass(frozen=True)
+class _Form:
+    """What every image of the set is brought to.
+
+    Attributes:
+        shape: height, width, channels.
+        is_resized: whether images of other sizes are resized rather than refused.
+        may_lose_colour: whether the user asked for grey images.
+    """
+
+    shape: tuple[int, int, int]
+    is_resized: bool
+    may_lose_colour: bool
+
+    @classmethod
+    def of(cls, data: RawData, settings: Source) -> _Form:
+        """Follow the settings, and the first training image where they are silent."""
+        side = settings.image_size
+        height, width = (side, side) if side else data.train.images[0].shape[:2]
+        shape = (height, width, settings.channels or data.channels)
+        return cls(shape, side is not None, settings.channels == 1)
+
+    def applied(self, image: np.ndarray, name: str) -> np.ndarray:
+        """Return one image in this form, (H, W, C) uint8."""
+        height, width, channels = self.shape
+        if self.is_resized:
+            image = resized(image, height)
+        elif image.shape[:2] != (height, width):
+            raise UserError(
+                f"{name}: {image.shape[0]} x {image.shape[1]} pixels, but the first training image "
+                f"has {height} x {width}; set image_size to resize all"
+            )
+        if image.shape[2] > channels and not self.may_lose_colour:
+            raise UserError(f"{name}: a colour image in a set of grey ones; set channels to 1 or 3")
+        return with_channels(image, channels)
+
+
+@dataclass
+class _Summary:
+    """What is learned of a part while it is written.
+
+    Attributes:
+        digests: one hash of the pixels an image.
+        pixels: number of pixels.
+        sums, squares: per channel, the exact sums over all pixels of values 0 to 255.
+    """
+
+    digests: list[bytes] = field(default_factory=list)
+    pixels: int = 0
+    sums: list[int] = field(default_factory=list)
+    squares: list[int] = field(default_factory=list)
+
+    def add(self, images: np.ndarray) -> None:
+        """Take account of images (n, H, W, C)."""
+        channels = images.shape[-1]
+        pixels = images.reshape(-1, channels)
+        # 255 squared still fits 16 bits.
+        powers = pixels, np.square(pixels, dtype=np.uint16)
+        sums, squares = (power.sum(axis=0, dtype=np.int64).tolist() for power in powers)
+        self.pixels += len(pixels)
+        self.sums = _added(self.sums or [0] * channels, sums)
+        self.squares = _added(self.squares or [0] * channels, squares)
+        self.digests += [hashlib.blake2b(image, digest_size=16).digest() for image in images]
+
+    def mean_and_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return mean and (population) standard deviation of each channel in units of 0 to 1.
+
+        Raises:
+            UserError: a channel is constant, so that it cannot be normalised.
+        """
+        count = self.pixels
+        mean, std = [], []
+        for channel, (total, squares) in enumerate(zip(self.sums, self.squares, strict=True)):
+            # In whole numbers up to here, so that nothing cancels.
+            spread = count * squares - total**2
+            if spread == 0:
+                raise UserError(f"channel {channel} is the same in all pixels of the training set")
+            mean.append(total / count / 255)
+            std.append(math.sqrt(spread) / count / 255)
+        return tuple(mean), tuple(std)
+
+
+def _added(one: list[int], other: list[int]) -> list[int]:
+    return [a + b for a, b in zip(one, other, strict=True)]
+
+
+def _write(path: Path, part: RawPart, form: _Form) -> _Summary:
+    """Write one part and return what was learned of it."""
+    image_type = pa.binary(math.prod(form.shape))
+    schema = pa.schema(
+        [
+            pa.field("index", pa.int32(), nullable=False),
+            pa.field("label", pa.int32(), nullable=False),
+            pa.field("image", image_type, nullable=False),
+        ],
+        metadata={"shape": " ".join(map(str, form.shape)), "layout": "height width channels"},
+    )
+    summary = _Summary()
+    with pq.ParquetWriter(
+        path,
+        schema,
+        compression="zstd",
+        use_dictionary=False,
+        write_statistics=["index", "label"],
+        write_page_checksum=True,
+    ) as writer:
+        for start, images in _groups(part, form):
+            stop = start + len(images)
+            summary.add(images)
+            columns = [
+                pa.array(np.arange(start, stop, dtype=np.int32)),
+                pa.array(part.labels[start:stop].astype(np.int32)),
+                pa.Array.from_buffers(image_type, len(images), [None, pa.py_buffer(images)]),
+            ]
+            table = pa.Table.from_arrays(columns, schema=schema)
+            writer.write_table(table, row_group_size=len(images))
+    return summary
+
+
+def _groups(part: RawPart, form: _Form) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the number of the first image, and the images (n, H, W, C), of every row group."""
+    rows = max(1, min(_GROUP_ROWS, _GROUP_BYTES // math.prod(form.shape)))
+    for start in range(0, len(part.labels), rows):
+        stop = min(start + rows, len(part.labels))
+        images = np.empty((stop - start, *form.shape), dtype=np.uint8)
+        for number in range(start, stop):
+            images[number - start] = form.applied(part.images[number], part.name(number))
+        yield start, images
+
+
+def _per_class(part: RawPart, data: RawData) -> tuple[int, ...]:
+    return tuple(np.bincount(part.labels, minlength=len(data.classes)).tolist())

@@ -1,0 +1,67 @@
+"""What a source of data is, and what it makes of its raw files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is known of a source before its files are read.
+
+    Attributes:
+        places: usual names of its files or folders; empty when the user has to give the path.
+        shape: side length and channels of its images, when they are always the same.
+        built_in: whether an installed package brings the data along.
+    """
+
+    places: tuple[str, ...] = ()
+    shape: tuple[int, int] | None = None
+    built_in: bool = False
+
+
+class Images(Protocol):
+    """Images by number, each (H, W, C) uint8 with C 1 or 3; an array (N, H, W, C) is one."""
+
+    def __getitem__(self, number: int, /) -> np.ndarray:
+        """Return one image, which may be read from disk only now."""
+        ...
+
+
+@dataclass(frozen=True)
+class RawPart:
+    """The training or the test part of a data set, in its canonical order.
+
+    Attributes:
+        labels: (N,) integers, places in the list of classes.
+        images: the N images.
+        name: what to call an image in a message.
+    """
+
+    labels: np.ndarray
+    images: Images
+    name: Callable[[int], str] = "image {}".format
+
+
+@dataclass(frozen=True)
+class RawData:
+    """What a source reads.
+
+    Attributes:
+        name: name of the data set.
+        classes: names of the classes, by label.
+        channels: 1 when all images are grey, else 3.
+        train, test: the two parts.
+        origin: file or folder name -> SHA-256 of the file, or of the folder's names and contents.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    channels: int
+    train: RawPart
+    test: RawPart
+    origin: dict[str, str]

@@ -1,0 +1,1 @@
+"""The teacher cache: view schedule, Parquet slots and their reader."""

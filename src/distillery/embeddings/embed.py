@@ -1,0 +1,83 @@
+"""The stage ``embed``: run the teacher once over every slot and store what it says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from distillery.data.augmentation import augment, decode, normalise
+from distillery.data.prepared import Card, ImageSet, load_training
+from distillery.data.settings import Augmentation
+from distillery.devices import device_for_inference
+from distillery.embeddings.slots import slot_name, write_slot
+from distillery.embeddings.views import ViewSchedule
+from distillery.models.base import Classifier
+from distillery.models.weights import load_network
+from distillery.progress import Progress
+
+if TYPE_CHECKING:
+    from distillery.artifacts import Workspace
+
+_BATCH = 512
+_PRECISIONS = {"half": torch.float16, "single": torch.float32}
+
+
+def run(work: Workspace) -> None:
+    """Write the slots that are not there yet; an interrupted cache goes on with the next one."""
+    settings = work.run.settings
+    prepared, teacher = work.inputs["prepared"], work.inputs["teacher"]
+    augmentation = Augmentation(**settings["augmentation"])
+    schedule = ViewSchedule(augmentation.views, **settings["views"])
+    device = device_for_inference(work.record)
+    images = load_training(prepared, work.inputs["split"]).to(device)
+    card = Card.load(prepared)
+    network = load_network(teacher, card).to(device).to(memory_format=torch.channels_last)
+    metadata = {"teacher": teacher.key, "prepared": prepared.key, "split": work.inputs["split"].key}
+    index = images.index.cpu().numpy()
+    with Progress("slots", schedule.slots) as progress:
+        for slot in range(schedule.slots):
+            path = work.out / slot_name(slot)
+            if not path.exists():
+                views = torch.from_numpy(schedule.view(slot, index))
+                logits, embedding = outputs(
+                    network, images, card, augmentation, views, _PRECISIONS[settings["precision"]]
+                )
+                write_slot(path, index, decode(views, augmentation), logits, embedding, metadata)
+            progress.advance()
+    work.write_json(
+        "cache.json",
+        {
+            "arch": teacher.settings["arch"],
+            "images": len(index),
+            "classes": len(card.classes),
+            "embedding_dim": network.embedding_dim,
+            "slots": schedule.slots,
+        },
+    )
+
+
+@torch.inference_mode()
+def outputs(
+    network: Classifier,
+    images: ImageSet,
+    card: Card,
+    augmentation: Augmentation,
+    views: torch.Tensor,
+    dtype: torch.dtype = torch.float32,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a network's logits (N, C) and embeddings (N, D) for one view of each image.
+
+    Only these two arrays grow with N; pixels are augmented batch by batch.
+    """
+    views = views.to(images.images.device)
+    logits, embeddings = [], []
+    for start in range(0, len(views), _BATCH):
+        part = slice(start, start + _BATCH)
+        crop = decode(views[part], augmentation)
+        pixels = augment(images.images[part], crop, augmentation.pad)
+        out = network(normalise(pixels, card.mean, card.std))
+        logits.append(out.logits.to("cpu", dtype))
+        embeddings.append(out.embedding.to("cpu", dtype))
+    return torch.cat(logits).numpy(), torch.cat(embeddings).numpy()

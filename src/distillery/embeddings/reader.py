@@ -1,0 +1,100 @@
+"""Reads a teacher cache slot by slot, fetching the next slot while the present one is used."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from torch import Tensor
+
+from distillery.data.augmentation import CropFlip, encode
+from distillery.data.settings import Augmentation
+from distillery.embeddings.slots import slot_name
+from distillery.errors import DamagedArtifact
+from distillery.models.base import Outputs
+
+if TYPE_CHECKING:
+    from distillery.artifacts import Artifact
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The teacher's outputs for one view of each training image, in the order of the training set.
+
+    Attributes:
+        views: (N,) int64, view number of each image.
+        logits: (N, C), in the precision of the cache.
+        embedding: (N, D), likewise.
+    """
+
+    views: Tensor
+    logits: Tensor
+    embedding: Tensor
+
+    def rows(self, rows: Tensor) -> Outputs:
+        """Return the outputs of the images in ``rows`` (B,) in single precision."""
+        return Outputs(self.logits[rows].float(), self.embedding[rows].float())
+
+
+class EmbeddingCache:
+    """An opened teacher cache.
+
+    Memory is bounded by two slots: the one in use and the one being fetched.
+    """
+
+    def __init__(self, artifact: Artifact, index: np.ndarray) -> None:
+        """Open a cache.
+
+        Args:
+            artifact: run of the stage ``embed``.
+            index: (N,) images of the training set that will be asked for, in order.
+        """
+        self.artifact = artifact
+        self.slots: int = artifact.settings["views"]["slots"]
+        self._index = index
+        self._augmentation = Augmentation(**artifact.settings["augmentation"])
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="slot")
+        self._next: tuple[int, Future[Slot]] | None = None
+
+    @property
+    def embedding_dim(self) -> int:
+        """Width of the embeddings."""
+        return int(self.artifact.json("cache.json")["embedding_dim"])
+
+    def slot(self, number: int, device: torch.device) -> Slot:
+        """Return a slot on ``device`` and begin to fetch the one after it."""
+        if self._next is not None and self._next[0] == number:
+            slot = self._next[1].result()
+        else:
+            slot = self._read(number)
+        following = (number + 1) % self.slots
+        self._next = following, self._pool.submit(self._read, following)
+        return Slot(slot.views.to(device), slot.logits.to(device), slot.embedding.to(device))
+
+    def _read(self, number: int) -> Slot:
+        path = self.artifact.file(slot_name(number))
+        table = pq.read_table(path, memory_map=True, page_checksum_verification=True)
+        if not np.array_equal(table["index"].to_numpy(), self._index):
+            raise DamagedArtifact(
+                f"{path}: holds other images than the training set, or in another order"
+            )
+        top, left, flip = (
+            torch.from_numpy(table[name].to_numpy().copy())
+            for name in ("crop_top", "crop_left", "flip")
+        )
+        return Slot(
+            encode(CropFlip(top, left, flip), self._augmentation),
+            _matrix(table, "logits"),
+            _matrix(table, "embedding"),
+        )
+
+
+def _matrix(table, name: str) -> Tensor:  # type: ignore[no-untyped-def]
+    """Return a column of fixed-size lists as a matrix."""
+    column = table[name].combine_chunks()
+    values = column.flatten().to_numpy(zero_copy_only=False)
+    return torch.from_numpy(values.reshape(len(column), -1).copy())

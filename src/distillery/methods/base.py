@@ -1,0 +1,151 @@
+"""What a distillation method is.
+
+A method declares what it needs of the teacher, owns its trainable parts, and returns its loss terms
+without their weight. The trainer composes ``weights.ce * CE + weights.kd * KD + weights.method *
+(sum of the terms)``. A new method is one new file in this folder, named as the method; see
+``docs/adding-a-method.md``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from distillery.models.base import ModelSpec, Outputs
+from distillery.schema import Settings
+
+Need = Literal["logits", "embedding", "features", "preactivations", "blocks"]
+CACHED: frozenset[Need] = frozenset({"logits", "embedding"})
+
+
+class Weights(Settings):
+    """Weights of the objective ``ce * CE + kd * KD + method * method terms``."""
+
+    ce: float = Field(default=1.0, ge=0)
+    """Weight of the cross-entropy with the labels."""
+    kd: float = Field(default=0.0, ge=0)
+    """Weight of Hinton's KD term, which combines with every method."""
+    method: float = Field(default=1.0, ge=0)
+    """Weight of the method's own terms."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One training batch, seen by a method.
+
+    Attributes:
+        position: (B,) int64, rows of the images in the training set, ``0 <= position < n``.
+        labels: (B,) int64.
+        epoch: number of the epoch, from 0.
+        step: number of optimiser steps taken before this batch, over the whole run.
+    """
+
+    position: Tensor
+    labels: Tensor
+    epoch: int
+    step: int
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """A stage of a method's own before the distillation proper (AB, FT, FSP, SSKD).
+
+    Attributes:
+        epochs: its length.
+        trains_student: whether the student is run and trained in it, beside the method's parts.
+        lr: its initial learning rate; None for that of the run.
+        milestones: epochs after which the learning rate is divided by ten.
+    """
+
+    epochs: int
+    trains_student: bool
+    lr: float | None = None
+    milestones: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a method is built from.
+
+    Attributes:
+        student, teacher: shapes of the two networks.
+        labels: (n,) int64, labels of all training images in the order of their positions.
+        seed: seed of the run, for counter-based draws.
+        epochs: number of epochs of the run, for schedules of a method's own.
+        teacher_network: the frozen teacher, only for methods that cannot train from the cache.
+    """
+
+    student: ModelSpec
+    teacher: ModelSpec
+    labels: Tensor
+    seed: int
+    epochs: int = 1
+    teacher_network: nn.Module | None = None
+
+
+class Method(nn.Module):
+    """Base of all methods. Subclasses set the class attributes and implement ``forward``."""
+
+    title: ClassVar[str]
+    """Name in tables and figures."""
+    source: ClassVar[str]
+    """Where the method was published, and where its defaults come from."""
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    """What both networks have to supply beside the student's logits."""
+    weights: ClassVar[Weights] = Weights()
+    """Published default weights."""
+    couples_batch: ClassVar[bool] = False
+    """Whether the loss compares samples of a batch: several processes then share their outputs."""
+    copies: ClassVar[int] = 1
+    """How many versions of each image both networks see (see ``expand``)."""
+
+    class Options(Settings):
+        """Hyperparameters of the method; the default is to have none."""
+
+    def __init__(self, options: Any, context: Context) -> None:
+        super().__init__()
+        self.options = options
+
+    @classmethod
+    def check(cls, options: Any, student: ModelSpec, teacher: ModelSpec) -> None:
+        """Raise ``UserError`` when the method cannot match this pair of networks.
+
+        Called when the plan is made, so that nobody learns of it after an hour of training.
+        """
+
+    def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
+        """Return the named loss terms, scalars without the method's weight."""
+        raise NotImplementedError
+
+    def after_step(self) -> None:
+        """Update state that must not change between forward and backward (memory banks)."""
+
+    def expand(self, images: Tensor) -> Tensor:
+        """Return ``copies`` versions of each image, (B, C, H, W) -> (B * copies, C, H, W).
+
+        The versions of one image are adjacent and the unchanged one comes first: outputs then have
+        B * copies rows, and the trainer takes cross-entropy and KD on every ``copies``-th row.
+        """
+        return images
+
+    def pretraining(self) -> Pretraining | None:
+        """Return the stage that comes before the distillation proper, if there is one."""
+        return None
+
+    def pretrain(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
+        """Return the named loss terms of the pre-training stage; their sum is minimised.
+
+        When the stage does not train the student, ``student`` is the same object as ``teacher``.
+        """
+        raise NotImplementedError
+
+    def finish_pretraining(self) -> None:
+        """Freeze what only the pre-training stage trains; also called when a run is resumed."""
+
+    @classmethod
+    def trains_from_cache(cls) -> bool:
+        """Tell whether cached logits and embeddings suffice, so that no teacher is run."""
+        return cls.needs <= CACHED and cls.copies == 1

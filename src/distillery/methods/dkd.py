@@ -1,0 +1,89 @@
+"""Decoupled knowledge distillation (Zhao et al., CVPR 2022, arXiv:2203.08679)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from distillery.methods.base import Batch, Method, Weights
+from distillery.methods.parts.precision import at_least_single
+from distillery.models.base import Outputs
+from distillery.schema import Settings
+
+
+class DKD(Method):
+    """KD split into the part of the true class and the part of all others, weighted apart.
+
+    ``alpha * T^2 * KL(b_T || b_S) + beta * T^2 * KL(r_T || r_S)``, means over the batch: b is the
+    probability of the true class against the rest, r the distribution over the other classes alone.
+    Both are softened by T and taken in log space, so that a certain network does not underflow. The
+    loss grows linearly over the first epochs.
+
+    Extra memory at B = 64, C = 100: 150 kB kept for the backward pass, 280 kB at the peak.
+    """
+
+    title = "DKD"
+    source = "Zhao et al. 2022; weight 1, beta 8, T = 4 and 20 epochs of warm-up from mdistiller"
+    needs = frozenset({"logits"})
+    weights = Weights(ce=1.0, method=1.0)
+
+    class Options(Settings):
+        """Hyperparameters of DKD."""
+
+        alpha: float = Field(default=1.0, ge=0)
+        """Weight of the true class against the rest."""
+        beta: float = Field(default=8.0, ge=0)
+        """Weight of the other classes: published values are 8, 6 and 2, by pair of networks."""
+        temperature: float = Field(default=4.0, gt=0)
+        """T, softens all distributions; the loss is scaled by its square."""
+        warmup_epochs: int = Field(default=20, ge=0)
+        """Epochs until the loss has its full weight; 0 for the full weight from the start."""
+
+    def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
+        """Return the terms ``target`` and ``others``, with their weights. Logits are (B, C)."""
+        options = self.options
+        target, others = dkd_losses(
+            at_least_single(student.logits),
+            at_least_single(teacher.logits),
+            batch.labels,
+            options.temperature,
+        )
+        warmup = min((batch.epoch + 1) / max(options.warmup_epochs, 1), 1.0)
+        return {
+            "target": warmup * options.alpha * target,
+            "others": warmup * options.beta * others,
+        }
+
+
+def dkd_losses(
+    student_logits: Tensor, teacher_logits: Tensor, labels: Tensor, temperature: float
+) -> tuple[Tensor, Tensor]:
+    """Return the divergences of true-class and of other-class probabilities, times T^2.
+
+    Args:
+        student_logits: (B, C).
+        teacher_logits: (B, C).
+        labels: (B,) int64.
+        temperature: T.
+    """
+    classes = torch.arange(student_logits.shape[1] - 1, device=labels.device)
+    # The numbers of all classes but the true one, (B, C - 1).
+    others = classes + (classes >= labels[:, None])
+    splits = []
+    for logits in (student_logits, teacher_logits):
+        softened = logits / temperature
+        rest = softened.gather(1, others)
+        own = softened.gather(1, labels[:, None])
+        binary = torch.cat([own, rest.logsumexp(dim=1, keepdim=True)], dim=1)
+        splits.append((F.log_softmax(binary, dim=1), F.log_softmax(rest, dim=1)))
+    (binary_s, rest_s), (binary_t, rest_t) = splits
+    return (
+        _divergence(binary_s, binary_t) * temperature**2,
+        _divergence(rest_s, rest_t) * temperature**2,
+    )
+
+
+def _divergence(student: Tensor, teacher: Tensor) -> Tensor:
+    return F.kl_div(student, teacher, reduction="batchmean", log_target=True)

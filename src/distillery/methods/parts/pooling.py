@@ -1,0 +1,24 @@
+"""Brings the maps of two networks to the same height and width."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def to_same_size(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Average-pool the larger of two maps (B, C, H, W) to the size of the smaller."""
+    height = min(first.shape[2], second.shape[2])
+    width = min(first.shape[3], second.shape[3])
+    return pool_to(first, height, width), pool_to(second, height, width)
+
+
+def pool_to(maps: Tensor, height: int, width: int) -> Tensor:
+    """Average maps (B, C, H, W) over windows; maps of the right size come back as they are."""
+    rows, columns = maps.shape[2:]
+    if (rows, columns) == (height, width):
+        return maps
+    if rows % height == 0 and columns % width == 0:
+        # Equal windows: unlike the adaptive kernel, deterministic on the GPU.
+        return F.avg_pool2d(maps, (rows // height, columns // width))
+    return F.adaptive_avg_pool2d(maps, (height, width))

@@ -1,0 +1,1 @@
+"""Classifiers, one file a family; ``base`` says what a classifier is, ``registry`` finds them."""

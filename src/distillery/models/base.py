@@ -1,0 +1,176 @@
+"""What a classifier is: what it returns, and what is known of it before it is built.
+
+A family is one file in this folder with a literal dict ``ARCHITECTURES`` (name -> its settings)
+and a function ``build(arch, *, num_classes, in_channels) -> Classifier``; nothing else lists its
+names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from distillery.errors import UserError
+from distillery.models import registry
+from distillery.models.layers import global_average
+
+
+class Outputs(NamedTuple):
+    """What a network gives for a batch of B images.
+
+    ``features``, ``preactivations`` and ``blocks`` are each empty unless asked for. The entries of
+    the first two correspond and have equal shapes; entry 0 is the stem, and the same in both. A
+    preactivation rectified is its feature, except in WRN, MobileNetV2 and ShuffleNetV2: see their
+    modules.
+    """
+
+    logits: Tensor
+    """(B, C)."""
+    embedding: Tensor
+    """(B, D), pooled penultimate features, which the head maps to the logits."""
+    features: tuple[Tensor, ...] = ()
+    """Stage maps (B, c, h, w), from the stem to the deepest."""
+    preactivations: tuple[Tensor, ...] = ()
+    """The same maps before their ReLU."""
+    blocks: tuple[Tensor, ...] = ()
+    """Outputs (B, c, h, w) of all residual blocks (VGG: of all convolutions) after their ReLU."""
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What is known of a network without its weights.
+
+    Attributes:
+        arch: name of the architecture.
+        num_classes: number of logits C.
+        in_channels: channels of the images.
+        image_size: height and width of the images.
+        embedding_dim: length D of the embedding.
+        feature_shapes: (c, h, w) of each stage map, as ordered in ``Outputs.features``.
+        parameters: number of parameters.
+        block_shapes: (c, h, w) of each block's output, as ordered in ``Outputs.blocks``.
+    """
+
+    arch: str
+    num_classes: int
+    in_channels: int
+    image_size: int
+    embedding_dim: int
+    feature_shapes: tuple[tuple[int, int, int], ...]
+    parameters: int
+    block_shapes: tuple[tuple[int, int, int], ...] = ()
+
+
+class Tape:
+    """Keeps the maps that were asked for during one forward pass, and no others."""
+
+    def __init__(self, *, features: bool, preactivations: bool, blocks: bool) -> None:
+        self.wants_features = features
+        self.wants_preactivations = preactivations
+        self.wants_blocks = blocks
+        self.features: list[Tensor] = []
+        self.preactivations: list[Tensor] = []
+        self.blocks: list[Tensor] = []
+
+    def record(self, feature: Tensor, preactivation: Tensor | None = None) -> None:
+        """Take down a stage map; without ``preactivation`` the map stands for both."""
+        if self.wants_features:
+            self.features.append(feature)
+        if self.wants_preactivations:
+            self.preactivations.append(feature if preactivation is None else preactivation)
+
+    def record_block(self, output: Tensor) -> None:
+        """Take down the output of a block."""
+        if self.wants_blocks:
+            self.blocks.append(output)
+
+
+class Classifier(nn.Module):
+    """A trunk that makes a map of the image, global average pooling, and a linear head.
+
+    A family defines ``trunk``, ``head_path`` and, where OFD is defined, ``preactivation_norms``.
+    """
+
+    head_path: ClassVar[str]
+    """Dotted path of the final linear layer within the state dict."""
+
+    def trunk(self, images: Tensor, tape: Tape) -> Tensor:
+        """Map images (B, channels, H, W) to the map (B, D, h, w) to pool, recording the stages."""
+        raise NotImplementedError
+
+    def forward(
+        self,
+        images: Tensor,
+        *,
+        features: bool = False,
+        preactivations: bool = False,
+        blocks: bool = False,
+    ) -> Outputs:
+        """Classify images (B, channels, H, W) of any size, with the maps that are asked for."""
+        tape = Tape(features=features, preactivations=preactivations, blocks=blocks)
+        embedding = global_average(self.trunk(images, tape))
+        return Outputs(
+            logits=self.head(embedding),
+            embedding=embedding,
+            features=tuple(tape.features),
+            preactivations=tuple(tape.preactivations),
+            blocks=tuple(tape.blocks),
+        )
+
+    @property
+    def head(self) -> nn.Linear:
+        """The final linear layer, (B, D) -> (B, C)."""
+        layer = self.get_submodule(self.head_path)
+        assert isinstance(layer, nn.Linear)
+        return layer
+
+    @property
+    def embedding_dim(self) -> int:
+        """Length D of the embedding."""
+        return self.head.in_features
+
+    def preactivation_norms(self) -> list[nn.BatchNorm2d]:
+        """Return the BatchNorms whose weight and bias set OFD's margins (Heo et al., 2019).
+
+        One for each of the preactivations from the second on: those of the stem have none.
+
+        Raises:
+            UserError: OFD's margins are not defined for this family.
+        """
+        raise UserError(
+            f"a {type(self).__name__} cannot teach by OFD: its stages do not end in one BatchNorm"
+            " from which OFD could take its margins; choose another teacher or another method"
+        )
+
+
+@cache
+def describe(arch: str, num_classes: int, in_channels: int, image_size: int) -> ModelSpec:
+    """Describe a network by a forward pass on the meta device: no weights, no random numbers.
+
+    The first meta tensors of a process make torch load its compiler (3 s), as its optimisers do.
+
+    Raises:
+        UserError: there is no such architecture.
+    """
+    with torch.device("meta"), torch.no_grad():
+        model = registry.build(arch, num_classes=num_classes, in_channels=in_channels).eval()
+        images = torch.empty(1, in_channels, image_size, image_size)
+        outputs = model(images, features=True, blocks=True)
+    return ModelSpec(
+        arch=arch,
+        num_classes=num_classes,
+        in_channels=in_channels,
+        image_size=image_size,
+        embedding_dim=model.embedding_dim,
+        feature_shapes=_shapes(outputs.features),
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        block_shapes=_shapes(outputs.blocks),
+    )
+
+
+def _shapes(maps: tuple[Tensor, ...]) -> tuple[tuple[int, int, int], ...]:
+    return tuple((each.shape[1], each.shape[2], each.shape[3]) for each in maps)

@@ -1,0 +1,32 @@
+"""Storing and loading network weights as safetensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from safetensors.torch import load_file, save_file
+
+from distillery.data.prepared import Card
+from distillery.models import registry
+from distillery.models.base import Classifier
+
+if TYPE_CHECKING:
+    from distillery.artifacts import Artifact
+
+WEIGHTS = "model.safetensors"
+
+
+def save_network(network: Classifier, path: Path) -> None:
+    """Write the weights of a network; equal weights give equal bytes."""
+    tensors = {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+
+
+def load_network(trained: Artifact, card: Card) -> Classifier:
+    """Return the trained network of a run, in evaluation mode and frozen."""
+    network = registry.build(
+        trained.settings["arch"], num_classes=len(card.classes), in_channels=card.shape[2]
+    )
+    network.load_state_dict(load_file(trained.file(WEIGHTS)))
+    return network.eval().requires_grad_(False)

@@ -1,0 +1,344 @@
+"""The typed schema of a params file: every knob, its default and bounds.
+
+One file describes one experiment completely; nothing is merged into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError, create_model
+
+from distillery.data.settings import Augmentation, Source, Split
+from distillery.data.sources import registry as sources
+from distillery.embeddings.settings import Embeddings
+from distillery.errors import UserError, unknown_name
+from distillery.evaluation import registry as protocols
+from distillery.methods import registry as methods
+from distillery.methods.base import Weights
+from distillery.models import registry as models
+from distillery.schema import Id, Settings
+from distillery.training.settings import Compute, Training
+
+
+def _partial(model: type[Settings]) -> Any:
+    """Return a class with the fields of ``model``, all optional, for overriding some of them."""
+    fields: dict[str, Any] = {
+        name: (field.annotation | None, Field(default=None, description=field.description))  # type: ignore[operator]
+        for name, field in model.model_fields.items()
+    }
+    return create_model(f"{model.__name__}Override", __base__=Settings, **fields)
+
+
+class TrainingOverride(_partial(Training)):  # type: ignore[misc]
+    """What differs in the training settings."""
+
+
+class WeightsOverride(_partial(Weights)):  # type: ignore[misc]
+    """What differs in the weights of the objective."""
+
+
+class Data(Source):
+    """The data set: where it comes from, how it is split, and how it is augmented."""
+
+    split: Split = Split()
+    """What of the training part is used, and what is held out for validation."""
+    augmentation: Augmentation = Augmentation()
+    """Random crop and flip."""
+
+    @property
+    def origin(self) -> Source:
+        """The settings of the data set's source alone."""
+        return Source(**self.model_dump(include=set(Source.model_fields)))
+
+
+class Checkpoint(Settings):
+    """A foreign checkpoint (RepDistiller or mdistiller) that serves as teacher."""
+
+    file: str
+    """Name of the file, looked up in data/raw and in the folder that DISTILLERY_DATA names."""
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """Its checksum; `distillery import-teacher` prints it."""
+
+
+class Teacher(Settings):
+    """One teacher network."""
+
+    arch: str
+    """Name of the architecture."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of initialisation, order and views."""
+    training: TrainingOverride = TrainingOverride()
+    """What differs from the experiment's training settings."""
+    split: Split | None = None
+    """What the teacher is trained on, when that is not the students' split: for example `{}`, all
+    training images, for students that learn from few."""
+    checkpoint: Checkpoint | None = None
+    """Import this checkpoint instead of training."""
+
+
+class MethodOverride(Settings):
+    """What differs for a method in one pair or one ablation."""
+
+    weights: WeightsOverride = WeightsOverride()
+    """Weights of the objective."""
+    kd_temperature: float | None = Field(default=None, gt=0)
+    """Temperature of the additional KD term."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Hyperparameters of the method."""
+    training: TrainingOverride = TrainingOverride()
+    """Training settings of the student."""
+
+
+class MethodEntry(MethodOverride):
+    """One row of the comparison: a method with its weights and hyperparameters."""
+
+    method: str | None = None
+    """Name of the method; the entry's own id when not given."""
+    title: str | None = None
+    """Name in tables and figures; the method's title when not given."""
+
+
+class Pair(Settings):
+    """A teacher and a student architecture."""
+
+    teacher: Id
+    """Id of one of the teachers."""
+    student: str
+    """Architecture of the student."""
+    training: TrainingOverride = TrainingOverride()
+    """What differs in the student's training (for example lr 0.01 for mobile networks)."""
+    methods: dict[Id, MethodOverride] = Field(default_factory=dict)
+    """What differs in single methods for this pair."""
+    seeds: tuple[int, ...] | None = Field(default=None, min_length=1)
+    """Seeds of this pair's students; the experiment's when not given."""
+
+
+class Ablation(Settings):
+    """A base run and the axes to vary; every combination of their values is run."""
+
+    pair: Id
+    """Id of the pair."""
+    method: Id
+    """Id of the method entry that is varied."""
+    vary: dict[str, Any] = Field(min_length=1)
+    """Lists of values in the place of single values, nested as in a method entry, for example
+    `options: {temperature: [1, 2, 4]}`."""
+    seeds: tuple[int, ...] | None = Field(default=None, min_length=1)
+    """Seeds; the experiment's when not given."""
+    title: str | None = None
+    """Caption in the report."""
+
+
+class Report(Settings):
+    """What the report shows and where it goes."""
+
+    folder: str | None = None
+    """Folder of the report; reports/<name> when not given."""
+    timings: bool = True
+    """Whether tables show measured time and memory; leave them out of committed reports."""
+    baseline: Id = "ce"
+    """Method entry that gains are measured from."""
+
+
+def _default_protocols() -> dict[str, dict[str, Any]]:
+    return {"classification": {}}
+
+
+class Experiment(Settings):
+    """A whole experiment: the content of one params file."""
+
+    name: Id
+    """Short name, used for the report's folder."""
+    title: str
+    """Title of the report."""
+    description: str = ""
+    """What the experiment shows, in a sentence or two, for the report."""
+    data: Data
+    """Data set, split and augmentation."""
+    training: Training = Training()
+    """Training settings of teachers and students."""
+    compute: Compute = Compute()
+    """Precision, processes and threads."""
+    teachers: dict[Id, Teacher] = Field(min_length=1)
+    """The teachers by id."""
+    pairs: dict[Id, Pair] = Field(min_length=1)
+    """The teacher-student pairs by id."""
+    methods: dict[Id, MethodEntry] = Field(min_length=1)
+    """The methods to compare by id."""
+    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    """Seeds of the students."""
+    embeddings: Embeddings = Embeddings()
+    """View schedule and teacher cache."""
+    ablations: dict[Id, Ablation] = Field(default_factory=dict)
+    """The ablations by id."""
+    protocols: dict[str, dict[str, Any]] = Field(default_factory=lambda: {"classification": {}})
+    """Evaluation protocols with their options."""
+    report: Report = Report()
+    """The report."""
+
+    @property
+    def report_folder(self) -> str:
+        """Folder of the report."""
+        return self.report.folder or f"reports/{self.name}"
+
+
+class ParamsError(Exception):
+    """A semantic error at a key path; ``load`` adds the file's name."""
+
+    def __init__(self, path: tuple[str | int, ...], message: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+def load(file: Path) -> Experiment:
+    """Read and check a params file.
+
+    Raises:
+        UserError: one line naming the file, the key path, what was found and what is allowed.
+    """
+    content = _read_yaml(file)
+    try:
+        experiment = Experiment.model_validate(content)
+        check(experiment)
+    except ValidationError as error:
+        first, *others = error.errors()
+        more = f" (and {len(others)} more)" if others else ""
+        raise UserError(format_problem(file, first["loc"], f"{_explain(first)}{more}")) from None
+    except ParamsError as error:
+        raise UserError(format_problem(file, error.path, str(error))) from None
+    return experiment
+
+
+def format_problem(file: Path, path: tuple[str | int, ...], message: str) -> str:
+    """Return the one line that names file, key path and problem."""
+    place = ""
+    for part in path:
+        place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else part
+    return f"{file}: {place}: {message}" if place else f"{file}: {message}"
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of params files, with the options of every method."""
+    schema = Experiment.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    entry = schema["$defs"]["MethodEntry"]
+    entry["properties"]["method"]["anyOf"][0]["enum"] = methods.names()
+    for definition, key in (("Teacher", "arch"), ("Pair", "student")):
+        schema["$defs"][definition]["properties"][key]["enum"] = models.names()
+    entries = {}
+    for name in methods.names():
+        options = methods.load(name).Options.model_json_schema()
+        schema["$defs"].update(options.pop("$defs", {}))
+        entry.setdefault("allOf", []).append(
+            {
+                "if": {"properties": {"method": {"const": name}}, "required": ["method"]},
+                "then": {"properties": {"options": options}},
+            }
+        )
+        entries[name] = {
+            "allOf": [{"$ref": "#/$defs/MethodEntry"}],
+            "if": {"not": {"required": ["method"]}},
+            "then": {"properties": {"options": options}},
+        }
+    schema["properties"]["methods"]["properties"] = entries
+    return schema
+
+
+def check(experiment: Experiment) -> None:
+    """Check names and references that the types alone cannot.
+
+    Raises:
+        ParamsError: the first problem found.
+    """
+    for path, kind, found, allowed in _references(experiment):
+        if found not in allowed:
+            raise ParamsError(path, str(unknown_name(kind, found, allowed)))
+    for name, entry in experiment.methods.items():
+        method_options(entry.method or name, entry.options, ("methods", name, "options"))
+    for name in experiment.protocols:
+        protocol_options(name, experiment.protocols[name])
+    if experiment.report.baseline not in experiment.methods and "ce" in experiment.methods:
+        allowed = list(experiment.methods)
+        message = str(unknown_name("method entry", experiment.report.baseline, allowed))
+        raise ParamsError(("report", "baseline"), message)
+
+
+def method_options(method: str, options: Mapping[str, Any], path: tuple[str | int, ...]) -> Any:
+    """Return the validated options of a method; errors name the key below ``path``."""
+    return validated(methods.load(method).Options, options, path)
+
+
+def protocol_options(name: str, options: Mapping[str, Any]) -> Any:
+    """Return the validated options of an evaluation protocol."""
+    return validated(protocols.load(name).Options, options, ("protocols", name))
+
+
+def validated(model: type[Settings], values: Mapping[str, Any], path: tuple[str | int, ...]) -> Any:
+    """Validate ``values`` and report the first error at its place below ``path``."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ParamsError((*path, *first["loc"]), _explain(first)) from None
+
+
+def _references(
+    experiment: Experiment,
+) -> Iterator[tuple[tuple[str | int, ...], str, str, list[str]]]:
+    """Yield every name that must be one of a known set: path, kind, name, allowed names."""
+    architectures, known_methods = models.names(), methods.names()
+    teachers, pairs, entries = (
+        list(names) for names in (experiment.teachers, experiment.pairs, experiment.methods)
+    )
+    yield ("data", "source"), "data source", experiment.data.source, sources.names()
+    for name, teacher in experiment.teachers.items():
+        yield ("teachers", name, "arch"), "model", teacher.arch, architectures
+    for name, pair in experiment.pairs.items():
+        yield ("pairs", name, "teacher"), "teacher", pair.teacher, teachers
+        yield ("pairs", name, "student"), "model", pair.student, architectures
+        for method in pair.methods:
+            yield ("pairs", name, "methods"), "method entry", method, entries
+    for name, entry in experiment.methods.items():
+        yield ("methods", name), "method", entry.method or name, known_methods
+    for name, ablation in experiment.ablations.items():
+        yield ("ablations", name, "pair"), "pair", ablation.pair, pairs
+        yield ("ablations", name, "method"), "method entry", ablation.method, entries
+    for name in experiment.protocols:
+        yield ("protocols",), "protocol", name, protocols.names()
+
+
+def _read_yaml(file: Path) -> Any:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        # YAML 1.2: `no` is a word, 1e-4 a number, and a repeated key an error.
+        return YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{file}: no such params file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file}: cannot be read ({error})") from None
+    except MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise UserError(f"{file}: {line}{error.problem}") from None
+    except YAMLError as error:
+        raise UserError(f"{file}: not YAML ({' '.join(str(error).split())})") from None
+
+
+def _explain(error: Any) -> str:
+    """Return one line for a pydantic error: what is wrong and what was found."""
+    message = error["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:] if message else "invalid"
+    if error["type"] in {"unknown_key", "missing", "value_error"}:
+        return message
+    found = error["input"]
+    if error["type"] == "literal_error":
+        allowed = [
+            name.strip("'") for name in error["ctx"]["expected"].replace(" or ", ", ").split(", ")
+        ]
+        return str(unknown_name("value", str(found), allowed))
+    shown = repr(found) if not isinstance(found, dict | list) else type(found).__name__
+    return f"found {shown}; {message}"

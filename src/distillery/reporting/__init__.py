@@ -1,0 +1,1 @@
+"""From numbers to statistics, tables, figures and pages."""

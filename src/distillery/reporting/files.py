@@ -1,0 +1,57 @@
+"""The files that a report consists of: Snakemake declares them before anything is computed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+PAGE = "index.html"
+METRICS = "metrics.json"
+RUNS = "tables/runs.csv"
+TABLE_FORMATS = ("csv", "md", "tex")
+FIGURE_FORMATS = ("svg", "pdf", "png")
+
+_TABLES = ("main", "teachers", "evaluation")
+_COST = "cost"
+_FIGURES = ("accuracy", "learning-curves")
+_ABLATION = "ablation-"
+
+
+def expected(report: Mapping[str, Any]) -> list[str]:
+    """Return every file of the report, relative to its folder; the page comes last."""
+    ablations = [f"{_ABLATION}{name}" for name in report["ablations"]]
+    tables = [*_TABLES, *ablations, *([_COST] if report["timings"] else [])]
+    figures = [*_FIGURES, *ablations]
+    return [
+        *(table_file(name, suffix) for name in tables for suffix in TABLE_FORMATS),
+        RUNS,
+        *(figure_file(name, suffix) for name in figures for suffix in FIGURE_FORMATS),
+        METRICS,
+        PAGE,
+    ]
+
+
+def table_file(name: str, suffix: str) -> str:
+    """Return the place of a table in one format."""
+    return f"tables/{name}.{suffix}"
+
+
+def figure_file(name: str, suffix: str) -> str:
+    """Return the place of a figure in one format."""
+    return f"figures/{name}.{suffix}"
+
+
+def ablation(name: str) -> str:
+    """Return the name of an ablation's table and figure."""
+    return f"{_ABLATION}{name}"
+
+
+def is_disposable(file: str) -> bool:
+    """Tell whether ``file`` is one that a report of some settings writes, and not the user's."""
+    tables, figures = "|".join((*_TABLES, _COST)), "|".join(_FIGURES)
+    kinds = (
+        rf"tables/(({tables}|{_ABLATION}.+)\.({'|'.join(TABLE_FORMATS)})|runs\.csv)",
+        rf"figures/({figures}|{_ABLATION}.+)\.({'|'.join(FIGURE_FORMATS)})",
+    )
+    return any(re.fullmatch(kind, file) for kind in kinds)

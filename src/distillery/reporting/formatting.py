@@ -1,0 +1,75 @@
+"""How numbers and names are written in tables and figures."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+DASH = "–"
+_MINUS = "−"
+
+
+def number(value: float, digits: int = 2, *, sign: bool = False) -> str:
+    """Write a number with a true minus sign; a missing one is a dash."""
+    if math.isnan(value):
+        return DASH
+    return f"{value:{'+' if sign else ''}.{digits}f}".replace("-", _MINUS)
+
+
+def spread(mean: float, std: float, digits: int = 2) -> str:
+    """Write ``mean ± std``, or the mean alone where there is no deviation."""
+    text = number(mean, digits)
+    return text if math.isnan(std) else f"{text} ± {number(std, digits)}"
+
+
+def digits_for(values: Iterable[float]) -> int:
+    """Return how many decimals show the differences of values of this size: 12.34, 0.1234."""
+    largest = max((abs(value) for value in values if not math.isnan(value)), default=0.0)
+    return 2 if largest >= 10 else 3 if largest >= 1 else 4
+
+
+def whole(value: float) -> str:
+    """Write a number without decimals."""
+    return DASH if math.isnan(value) else f"{value:,.0f}".replace(",", "\u202f")
+
+
+def duration(seconds: float) -> str:
+    """Write a time span in its natural unit."""
+    if math.isnan(seconds):
+        return DASH
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
+def setting(value: Any) -> str:
+    """Write the value of a setting as a params file has it."""
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(setting, value))}]"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def counted(count: int, noun: str) -> str:
+    """Write ``1 run``, ``2 runs``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def distinct(labels: Mapping[str, str]) -> dict[str, str]:
+    """Return the labels; where several ids share one, each gets its id in brackets."""
+    uses = Counter(labels.values())
+    return {
+        name: f"{label} ({name})" if uses[label] > 1 else label for name, label in labels.items()
+    }
+
+
+def short_names(dotted: Iterable[str]) -> dict[str, str]:
+    """Return the names of settings without the ``options.`` that most have, if still distinct."""
+    names = {name: name.removeprefix("options.") for name in dotted}
+    uses = Counter(names.values())
+    return {name: short if uses[short] == 1 else name for name, short in names.items()}

@@ -1,0 +1,188 @@
+"""The collected results of an experiment, under the names that tables and figures share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pandas as pd
+
+from distillery.reporting import statistics
+from distillery.reporting.collect import CURVES, RUNS
+from distillery.reporting.formatting import distinct, short_names
+
+if TYPE_CHECKING:
+    from distillery.artifacts import Artifact
+
+LAST = "test_top1"
+BEST = "best_test_top1"
+COST = ("seconds", "peak_memory_mb", "images_per_second", "device")
+# Stands for a method's id in the rows of teachers.
+TEACHER = ""
+
+_IDENTITY = ("table", "pair", "method", "title", "variant", "key")
+# What imported networks, for example, do not have.
+_NUMBERS = (LAST, BEST, "best_epoch", "epochs", "seconds", "peak_memory_mb", "images_per_second")
+
+
+class Networks(NamedTuple):
+    """The names of a pair's networks."""
+
+    teacher: str
+    student: str
+
+    def __str__(self) -> str:
+        return f"{self.teacher} → {self.student}"
+
+
+def records(frame: pd.DataFrame) -> Iterator[Any]:
+    """Yield the rows with columns as attributes, whose types no checker knows."""
+    return iter(frame.itertuples())
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """The runs of an ablation.
+
+    Attributes:
+        title: its caption.
+        axes: what is varied: dotted name -> short name.
+        pair, method: ids of what is varied; empty when there are no runs.
+        label, subject: the method and the whole in words.
+        runs: its rows of the collected runs.
+        variants: variant (JSON) -> axis -> value, in the order of the params file.
+    """
+
+    title: str
+    axes: Mapping[str, str]
+    pair: str
+    method: str
+    label: str
+    subject: str
+    runs: pd.DataFrame
+    variants: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Results:
+    """All runs and learning curves of an experiment, and the settings of its report."""
+
+    report: Mapping[str, Any]
+    runs: pd.DataFrame
+    curves: pd.DataFrame
+
+    @classmethod
+    def read(cls, report: Mapping[str, Any], collected: Artifact) -> Results:
+        """Read and check the collected tables."""
+        runs = pd.read_parquet(collected.file(RUNS))
+        runs = runs.reindex(columns=list(dict.fromkeys([*runs.columns, *_NUMBERS])))
+        runs = runs.astype(dict.fromkeys(_NUMBERS, float))
+        curves = pd.read_parquet(collected.file(CURVES), columns=["run", "phase", "epoch", LAST])
+        # A seed that is named twice is one run, not two.
+        return cls(report, runs.drop_duplicates([*_IDENTITY], ignore_index=True), curves)
+
+    @cached_property
+    def teachers(self) -> pd.DataFrame:
+        """The teachers' rows."""
+        return self._table("teachers")
+
+    @cached_property
+    def students(self) -> pd.DataFrame:
+        """The students' rows in the comparison."""
+        return self._table("main")
+
+    @cached_property
+    def methods(self) -> dict[str, str]:
+        """Method id -> label: the baseline, then the others as in the params file."""
+        titles = {
+            str(method): " / ".join(rows["title"].unique())
+            for method, rows in self.students.groupby("method", sort=False)
+        }
+        labels = distinct(titles)
+        return dict(sorted(labels.items(), key=lambda item: item[0] != self.baseline))
+
+    @cached_property
+    def pairs(self) -> dict[str, Networks]:
+        """Pair id -> the names of its networks, as in the params file."""
+        pairs = {
+            name: Networks(pair["teacher_arch"], pair["student_arch"])
+            for name, pair in self.report["pairs"].items()
+        }
+        named = [*pairs.values()]
+        return {
+            name: networks
+            if named.count(networks) == 1
+            else networks._replace(student=f"{networks.student} ({name})")
+            for name, networks in pairs.items()
+        }
+
+    @property
+    def baseline(self) -> str:
+        """Id of the method that gains are measured from."""
+        return str(self.report["baseline"])
+
+    @property
+    def baseline_label(self) -> str:
+        """What legends call the baseline."""
+        return f"{self.methods.get(self.baseline, self.baseline)} (baseline)"
+
+    @cached_property
+    def baselines(self) -> pd.Series:
+        """Pair -> mean accuracy of the baseline at the last epoch."""
+        rows = self.students[self.students["method"] == self.baseline]
+        return statistics.over_seeds(rows, ["pair"], LAST).set_index("pair")["mean"]
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """Accuracy by (pair, method): n, mean, std and runs of the last epoch, gain, best epoch.
+
+        Each pair has its teacher first, then every method; those without runs have ``n`` 0.
+        """
+        teachers = [self.teacher_of(pair).assign(pair=pair) for pair in self.pairs]
+        networks = pd.concat([*teachers, self.students], ignore_index=True)
+        by = ["pair", "method"]
+        last = statistics.over_runs(networks, by, LAST)
+        last["gain"] = statistics.gain(last, self.baselines)
+        best = statistics.over_seeds(networks, by, BEST)
+        last = last.set_index(by).assign(best_epoch_mean=best.set_index(by)["mean"])
+        order = pd.MultiIndex.from_product([self.pairs, [TEACHER, *self.methods]], names=by)
+        return last.reindex(order).fillna({"n": 0, "runs": ""}).astype({"n": int})
+
+    @cached_property
+    def metrics(self) -> list[str]:
+        """The evaluations' columns, ``<protocol>/<metric>``."""
+        numeric = self.runs.select_dtypes("number")
+        return [name for name in numeric.columns if "/" in name and numeric[name].notna().any()]
+
+    def teacher_of(self, pair: str) -> pd.DataFrame:
+        """Return the teacher's row of a pair, or no row."""
+        keys = self.students.loc[self.students["pair"] == pair, "teacher_key"]
+        return self.teachers[self.teachers["key"].isin(keys)].drop_duplicates("key")
+
+    def learning_curves(self) -> pd.DataFrame:
+        """Return test accuracy by pair, method and epoch: n, mean, std."""
+        proper = self.curves[self.curves["phase"] == "train"]
+        curves = self.students[["pair", "method", "run"]].merge(proper, on="run")
+        return statistics.over_seeds(curves, ["pair", "method", "epoch"], LAST)
+
+    def ablation(self, name: str) -> Ablation:
+        """Return one ablation."""
+        settings, runs = self.report["ablations"][name], self._table(name)
+        pair, method = (runs[column].iloc[0] if len(runs) else "" for column in ("pair", "method"))
+        label = self.methods.get(method, method)
+        return Ablation(
+            title=settings["title"],
+            axes=short_names(settings["axes"]),
+            pair=pair,
+            method=method,
+            label=label,
+            subject=f"{label}, {self.pairs.get(pair, pair)}" if len(runs) else "no runs",
+            runs=runs,
+            variants={text: json.loads(text) for text in runs["variant"].unique()},
+        )
+
+    def _table(self, name: str) -> pd.DataFrame:
+        return self.runs[self.runs["table"] == name].reset_index(drop=True)

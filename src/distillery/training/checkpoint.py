@@ -1,0 +1,69 @@
+"""Saving and restoring an unfinished training run: tensors and plain values, never code."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+_NAME = "checkpoint.pt"
+
+
+@dataclass
+class Cursor:
+    """How far a run has come.
+
+    Since all randomness is counter-based, this place and the tensors are the whole state: a run
+    that is resumed in the middle of an epoch ends with the same bits as an uninterrupted one.
+
+    Attributes:
+        phase: 0 for the first stage of the run.
+        epoch: epoch of the phase, from 0.
+        batch: batches of the epoch that are done.
+        step: optimiser steps of the run that are done.
+        sums: sums of the epoch's figures so far.
+        history: one row for each finished epoch.
+        seconds: time spent training so far.
+    """
+
+    phase: int = 0
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def save(
+    folder: Path,
+    cursor: Cursor,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    scaler: Any = None,
+) -> None:
+    """Write the checkpoint so that a kill at any moment leaves the old or the new one."""
+    state = {
+        "cursor": asdict(cursor),
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "scaler": scaler.state_dict() if scaler is not None else None,
+    }
+    temporary = folder / f".{_NAME}.tmp"
+    with temporary.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(folder / _NAME)
+
+
+def load(folder: Path) -> dict[str, Any] | None:
+    """Return the saved state, or None for a fresh run. Loads tensors and plain values only."""
+    path = folder / _NAME
+    if not path.exists():
+        return None
+    return dict(torch.load(path, map_location="cpu", weights_only=True))

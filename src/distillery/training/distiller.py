@@ -1,0 +1,141 @@
+"""The objective: a student, a method, and how their loss terms add up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from distillery.methods.base import Batch, Method, Weights
+from distillery.models.base import Classifier, Outputs
+
+Gather = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one training step computed.
+
+    Attributes:
+        loss: scalar to minimise.
+        terms: unweighted loss terms by name, detached.
+        logits: (B, C) of the student for the unchanged images; None when it was not run.
+    """
+
+    loss: Tensor
+    terms: Mapping[str, Tensor]
+    logits: Tensor | None
+
+
+class Distiller(nn.Module):
+    """Student and method in one module, so that they are trained and distributed together.
+
+    The loss is ``weights.ce * CE + weights.kd * KD + weights.method * (sum of the method's terms)``
+    and is always computed in single precision.
+    """
+
+    def __init__(
+        self,
+        student: Classifier,
+        method: Method,
+        weights: Weights,
+        kd: Method | None = None,
+        gather: Gather | None = None,
+    ) -> None:
+        super().__init__()
+        self.student = student
+        self.method = method
+        self.kd = kd
+        self.weights = weights
+        self._gather = gather
+
+    def forward(
+        self, images: Tensor, teacher: Outputs | None, batch: Batch, *, pretraining: bool = False
+    ) -> Step:
+        """Run the student and compute the loss.
+
+        Args:
+            images: (B * copies, C, H, W), normalised.
+            teacher: the teacher's outputs for the same images; None for methods without one.
+            batch: labels (B,) and places of the images.
+            pretraining: compute the loss of the method's own first stage.
+        """
+        if pretraining:
+            return self._pretrain(images, teacher, batch)
+        student = self._run_student(images)
+        with torch.autocast(images.device.type, enabled=False):
+            student = in_single_precision(student)
+            logits = student.logits[:: self.method.copies]
+            terms = {"ce": F.cross_entropy(logits, batch.labels)}
+            loss = self.weights.ce * terms["ce"]
+            if self.kd is not None and teacher is not None:
+                plain = Outputs(logits, student.embedding)
+                softened = Outputs(teacher.logits[:: self.method.copies], teacher.embedding)
+                terms["kd"] = self.kd(plain, softened, batch)["kd"]
+                loss = loss + self.weights.kd * terms["kd"]
+            own = self.method(*self._shared(student, teacher, batch))
+            for name, term in own.items():
+                terms[f"method_{name}"] = term
+                loss = loss + self.weights.method * term
+        return Step(loss, _detached(terms), logits.detach())
+
+    def _pretrain(self, images: Tensor, teacher: Outputs | None, batch: Batch) -> Step:
+        stage = self.method.pretraining()
+        if stage is None or teacher is None:
+            raise ValueError("the method has no stage of its own")
+        student = self._run_student(images) if stage.trains_student else teacher
+        with torch.autocast(images.device.type, enabled=False):
+            terms = self.method.pretrain(
+                *self._shared(in_single_precision(student), teacher, batch)
+            )
+        loss = torch.stack(list(terms.values())).sum()
+        return Step(loss, _detached({f"method_{name}": term for name, term in terms.items()}), None)
+
+    def _run_student(self, images: Tensor) -> Outputs:
+        return run_network(self.student, images, self.method)
+
+    def _shared(
+        self, student: Outputs, teacher: Outputs | None, batch: Batch
+    ) -> tuple[Outputs, Outputs, Batch]:
+        """Join the outputs of all processes for methods that compare samples of a batch."""
+        teacher = teacher if teacher is not None else student
+        if self._gather is None or not self.method.couples_batch:
+            return student, teacher, batch
+        gathered = replace(
+            batch, position=self._gather(batch.position), labels=self._gather(batch.labels)
+        )
+        return _map(student, self._gather), _map(teacher, self._gather), gathered
+
+
+def run_network(network: Classifier, images: Tensor, method: Method) -> Outputs:
+    """Run a network and return what the method needs of it."""
+    return network(
+        images,
+        features="features" in method.needs,
+        preactivations="preactivations" in method.needs,
+        **({"blocks": True} if "blocks" in method.needs else {}),
+    )
+
+
+def _map(outputs: Outputs, function: Callable[[Tensor], Tensor]) -> Outputs:
+    """Apply ``function`` to every tensor of ``outputs``."""
+    return Outputs(
+        logits=function(outputs.logits),
+        embedding=function(outputs.embedding),
+        **{
+            name: tuple(function(item) for item in getattr(outputs, name))
+            for name in ("features", "preactivations", "blocks")
+        },
+    )
+
+
+def in_single_precision(outputs: Outputs) -> Outputs:
+    """Return the same outputs as float32 tensors."""
+    return _map(outputs, Tensor.float)
+
+
+def _detached(terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: term.detach() for name, term in terms.items()}

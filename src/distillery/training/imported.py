@@ -1,0 +1,97 @@
+"""The stage ``import-teacher``: a published checkpoint becomes a teacher run."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from distillery import predictions
+from distillery.artifacts import checksum
+from distillery.data.files import RawFiles
+from distillery.data.prepared import Card, load
+from distillery.devices import device_for_inference
+from distillery.errors import UserError
+from distillery.inference import predict
+from distillery.models import registry
+from distillery.models.base import Classifier
+from distillery.models.weights import WEIGHTS, save_network
+
+if TYPE_CHECKING:
+    from distillery.artifacts import Workspace
+
+# Where RepDistiller ("model") and mdistiller ("model" or "state_dict") keep the weights.
+_CONTAINERS = ("model", "state_dict")
+
+
+def run(work: Workspace) -> None:
+    """Check and convert the checkpoint, and measure its accuracy on the test set."""
+    settings = work.run.settings
+    with RawFiles.opened(work.data_root, work.scratch) as raw:
+        path = raw.locate([settings["file"]])
+    digest = checksum(path)
+    if digest != settings["sha256"]:
+        raise UserError(f"{path}: sha256 is {digest}, not {settings['sha256']} as the params say")
+    card = Card.load(work.inputs["prepared"])
+    network = registry.build(
+        settings["arch"], num_classes=len(card.classes), in_channels=card.shape[2]
+    )
+    load_into(network, read_state(path), path)
+    device = device_for_inference(work.record)
+    images = load(work.inputs["prepared"], "test").to(device)
+    found = predict(network.eval().to(device), images, card)
+    accuracy = 100 * float((found.logits.argmax(axis=1) == found.labels).mean())
+    save_network(network, work.out / WEIGHTS)
+    predictions.write(work.out, found)
+    work.record["origin"] = {"file": path.name, "sha256": digest}
+    work.write_json("metrics.json", {"test_top1": accuracy})
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Return the weights of a foreign checkpoint; nothing in the file is executed.
+
+    Raises:
+        UserError: the file is no checkpoint, or holds more than weights and plain values.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise UserError(f"{path}: not a checkpoint of weights alone; it is not loaded") from None
+    except (OSError, RuntimeError, EOFError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"{path}: not a readable checkpoint ({reason})") from None
+    return _weights(content, path)
+
+
+def load_into(network: Classifier, state: Mapping[str, Tensor], path: Path) -> None:
+    """Load weights into a network of the named architecture.
+
+    Raises:
+        UserError: a weight is missing, unknown or of another shape; the first one is named.
+    """
+    expected = network.state_dict()
+    for name in [*expected, *state]:
+        if name not in state:
+            raise UserError(f"{path}: has no weight '{name}'; is the architecture right?")
+        if name not in expected:
+            raise UserError(f"{path}: unknown weight '{name}'; is the architecture right?")
+        if state[name].shape != expected[name].shape:
+            shapes = f"{tuple(state[name].shape)} instead of {tuple(expected[name].shape)}"
+            raise UserError(f"{path}: '{name}' has shape {shapes}")
+    network.load_state_dict(state)
+
+
+def _weights(content: Any, path: Path) -> dict[str, Tensor]:
+    for name in _CONTAINERS:
+        if isinstance(content, Mapping) and isinstance(content.get(name), Mapping):
+            content = content[name]
+    if not isinstance(content, Mapping) or not all(
+        isinstance(value, Tensor) for value in content.values()
+    ):
+        raise UserError(f"{path}: holds no weights (allowed: a state dict, or one under 'model')")
+    # DataParallel puts a prefix before every name.
+    return {name.removeprefix("module."): value for name, value in content.items()}

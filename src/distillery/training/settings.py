@@ -1,0 +1,71 @@
+"""Settings of a training run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from distillery.schema import Settings
+
+Milestone = Annotated[int, Field(ge=1)]
+
+
+class Training(Settings):
+    """Optimiser and schedule; the defaults are the CIFAR protocol of CRD (Tian et al. 2020)."""
+
+    epochs: int = Field(default=240, ge=1, le=10_000)
+    """Number of passes over the training set."""
+    batch_size: int = Field(default=64, ge=2, le=65_536)
+    """Images a step, over all processes together."""
+    lr: float = Field(default=0.05, gt=0, le=100)
+    """Initial learning rate (0.01 for MobileNetV2 and the ShuffleNets in CRD's protocol)."""
+    schedule: Literal["steps", "cosine"] = "steps"
+    """Step decay at the milestones, or a half cosine down to zero."""
+    milestones: tuple[Milestone, ...] | None = None
+    """Epochs after which the rate is multiplied by gamma; 5/8, 3/4 and 7/8 of all when not given
+    (150, 180 and 210 of 240)."""
+    gamma: float = Field(default=0.1, gt=0, le=1)
+    """Factor of the step decay."""
+    warmup_epochs: int = Field(default=0, ge=0)
+    """Epochs of linear warm-up from zero."""
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    """Momentum of SGD."""
+    nesterov: bool = False
+    """Nesterov's form of the momentum."""
+    weight_decay: float = Field(default=5e-4, ge=0)
+    """L2 penalty on everything that is trained, heads and batch normalisation included."""
+    evaluate_every: int = Field(default=1, ge=1)
+    """Epochs between two measurements on the test set; the last epoch is always measured."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Training:
+        places = self.milestones or ()
+        if list(places) != sorted(set(places)) or any(place >= self.epochs for place in places):
+            raise ValueError(
+                f"milestones {list(places)} must increase and be below epochs ({self.epochs})"
+            )
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(f"warmup_epochs must be below epochs ({self.epochs})")
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov needs a momentum above 0")
+        return self
+
+    @property
+    def resolved_milestones(self) -> tuple[int, ...]:
+        """The milestones, derived from the number of epochs when they are not given."""
+        if self.milestones is not None:
+            return self.milestones
+        places = {round(self.epochs * share) for share in (5 / 8, 3 / 4, 7 / 8)}
+        return tuple(sorted(place for place in places if 0 < place < self.epochs))
+
+
+class Compute(Settings):
+    """How a run computes, as far as it can change a result's last digits."""
+
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    """Mixed precision of the networks; losses are always computed in single precision."""
+    processes: int = Field(default=1, ge=1, le=64)
+    """Number of processes that share each batch."""
+    threads: int = Field(default=1, ge=1, le=256)
+    """CPU threads of each process; sums depend on it in the last digits."""

@@ -1,0 +1,106 @@
+"""What the Snakefile asks of the plan; the rules themselves hold no logic."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from distillery import plan
+from distillery.artifacts import MANIFEST, Run
+from distillery.errors import DistilleryError, UserError
+from distillery.plan import Plan
+from distillery.reporting import files, publish
+
+
+class Graph:
+    """The jobs of one experiment as paths, for Snakemake's rules."""
+
+    def __init__(self, planned: Plan, data: str) -> None:
+        self.plan = planned
+        self.data = data
+        self._by_name = {run.name: run for run in planned.runs.values()}
+
+    def manifests(self, folder: str | None = None) -> list[str]:
+        """Return the manifest of every run, or of those in one folder of ``data/``."""
+        return [
+            self._manifest(run.location)
+            for run in self.plan.runs.values()
+            if folder in (None, run.folder)
+        ]
+
+    def inputs(self, mark: Callable[[str], Any]) -> Callable[[Any], list[Any]]:
+        """Return an input function: the manifests that the run ``wildcards.run`` reads.
+
+        Args:
+            mark: Snakemake's ``ancient``, so that modification times play no part.
+        """
+
+        def of_run(wildcards: Any) -> list[Any]:
+            run = self._by_name[wildcards.run]
+            return [mark(self._manifest(place)) for place in dict.fromkeys(run.inputs.values())]
+
+        return of_run
+
+    def names(self, stage: str) -> str:
+        """Return a pattern that matches the directory names of one stage's runs only."""
+        return self._pattern(self.plan.stage(stage))
+
+    def report_files(self, suffix: str | tuple[str, ...]) -> list[str]:
+        """Return the files of the report with this suffix (or one of several)."""
+        folder = self.plan.report["folder"]
+        names = files.expected(self.plan.report)
+        return [f"{folder}/{name}" for name in names if name.endswith(suffix)]
+
+    def report_marker(self) -> str:
+        """Return the file that tells that the report is the current one."""
+        settings = self.plan.report
+        return str(publish.marker(Path(self.data), settings["folder"], self.plan.report_key))
+
+    def collected(self) -> str:
+        """Return the manifest of the collected results."""
+        return self._manifest(self.plan.collected)
+
+    def _manifest(self, location: str) -> str:
+        return f"{self.data}/{location}/{MANIFEST}"
+
+    def _pattern(self, runs: Iterable[Run]) -> str:
+        # An alternative that never matches stands for a stage without runs.
+        return "|".join(re.escape(run.name) for run in runs) or "(?!)"
+
+
+def graph(configfiles: Iterable[Path], config: Mapping[str, Any], data: str, default: str) -> Graph:
+    """Plan the experiment of the params file that Snakemake was called with.
+
+    A wrong file ends the program with one line and status 2.
+    """
+    try:
+        return Graph(plan.load(params_file(configfiles, config, default), Path(data)), data)
+    except DistilleryError as error:
+        print(f"distillery: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def use_sources(folder: str) -> None:
+    """Make the programs that jobs start import this package from ``folder``."""
+    inherited = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [folder, inherited]))
+
+
+def params_file(configfiles: Iterable[Path], config: Mapping[str, Any], default: str) -> Path:
+    """Return the one params file: that of ``--configfile``, or the default.
+
+    Raises:
+        UserError: there are several, or single values were given by ``--config``.
+    """
+    named = list(configfiles)
+    if config:
+        raise UserError("--config is not supported: a params file describes all; copy and edit one")
+    if len(named) > 1:
+        raise UserError("give one --configfile: a params file describes an experiment completely")
+    path = Path(named[0] if named else default)
+    inside = path.is_absolute() and path.is_relative_to(Path.cwd())
+    return path.relative_to(Path.cwd()) if inside else path

@@ -1,0 +1,27 @@
+from pathlib import Path
+
+import pytest
+import torch
+from project import Project
+
+# Sums depend on the number of threads in their last digits, and so would comparisons.
+torch.set_num_threads(1)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--golden-dir",
+        default=str(Path(__file__).parent / "golden"),
+        help="folder with losses.json, losses.npz and models.json",
+    )
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def shared_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project whose runs are kept for the whole test session; never damage them."""
+    return Project(tmp_path_factory.mktemp("project"))

@@ -1,0 +1,65 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distillery.artifacts import Artifact, Run, produce
+from distillery.data import prepare, split
+from distillery.data.settings import Source, Split
+
+OUTSIDE = os.environ.get("DISTILLERY_DATA")
+
+
+@pytest.fixture(autouse=True)
+def _only_the_tests_own_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISTILLERY_DATA", raising=False)
+
+
+@pytest.fixture
+def data_root(tmp_path: Path) -> Path:
+    root = tmp_path / "data"
+    (root / "raw").mkdir(parents=True)
+    return root
+
+
+@pytest.fixture
+def prepared(data_root: Path) -> Callable[..., Artifact]:
+    """Run the stage `prepare` with the given settings."""
+
+    def make(root: Path = data_root, **settings: Any) -> Artifact:
+        source = Source(**settings)
+        run = Run("prepare", "prepared", source.source, source.model_dump(mode="json"), {}, "code")
+        return Artifact(produce(root, run, prepare.run))
+
+    return make
+
+
+@pytest.fixture
+def divided(data_root: Path) -> Callable[..., Artifact]:
+    """Run the stage `split` on a prepared data set."""
+
+    def make(of: Artifact, **settings: Any) -> Artifact:
+        values = Split(**settings).model_dump(mode="json")
+        location = of.path.relative_to(data_root).as_posix()
+        run = Run("split", "prepared", "split", values, {"prepared": location}, "code")
+        return Artifact(produce(data_root, run, split.run))
+
+    return make
+
+
+@pytest.fixture
+def outside(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Return the path of a real data file, or skip."""
+
+    def find(name: str) -> Path:
+        if not OUTSIDE:
+            pytest.skip("DISTILLERY_DATA is not set")
+        path = Path(OUTSIDE).resolve() / name
+        if not path.exists():
+            pytest.skip(f"DISTILLERY_DATA holds no {name}")
+        monkeypatch.setenv("DISTILLERY_DATA", OUTSIDE)
+        return path
+
+    return find

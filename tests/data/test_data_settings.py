@@ -1,0 +1,101 @@
+import subprocess
+import sys
+
+import pytest
+from pydantic import ValidationError
+
+from distillery.data.settings import Augmentation, Source, Split
+from distillery.data.sources import registry
+from distillery.errors import UserError
+from distillery.fingerprint import closure
+
+SOURCES = ["cifar10", "cifar100", "digits", "image-folder", "tiny-imagenet"]
+
+
+def test_sources_are_found_by_file() -> None:
+    assert registry.names() == SOURCES
+    assert registry.module_of("cifar100") == "distillery.data.sources.cifar"
+    assert registry.module_of("image-folder") == "distillery.data.sources.image_folder"
+    with pytest.raises(UserError, match="unknown data source 'cifar'; did you mean 'cifar10"):
+        registry.module_of("cifar")
+
+
+def test_what_is_prepared_does_not_depend_on_how_runs_are_kept() -> None:
+    for module in (
+        "distillery.data.prepare",
+        "distillery.data.split",
+        registry.module_of("digits"),
+    ):
+        assert "distillery.artifacts" not in closure([module])
+
+
+def test_the_code_of_a_stage_does_not_depend_on_sources_it_does_not_use() -> None:
+    source_modules = {registry.module_of(name) for name in SOURCES}
+    for stage in ("prepare", "split", "prepared"):
+        assert not closure([f"distillery.data.{stage}"]) & source_modules
+    used = closure(["distillery.data.prepare", registry.module_of("digits")])
+    assert used & source_modules == {registry.module_of("digits")}
+
+
+@pytest.mark.parametrize(
+    ("settings", "shape"),
+    [
+        ({"source": "digits"}, (8, 1)),
+        ({"source": "digits", "image_size": 32, "channels": 3}, (32, 3)),
+        ({"source": "cifar100"}, (32, 3)),
+        ({"source": "tiny-imagenet", "image_size": 32}, None),
+        ({"source": "image-folder", "path": "x", "image_size": 64, "channels": 1}, (64, 1)),
+    ],
+)
+def test_shape_before_the_data_are_read(settings: dict, shape: tuple[int, int] | None) -> None:
+    assert registry.known_shape(Source(**settings)) == shape
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"source": "cifar"}, "unknown data source 'cifar'; did you mean 'cifar10"),
+        ({"source": "image-folder"}, "data source 'image-folder' needs a path"),
+        ({"source": "digits", "path": "x"}, "data source 'digits' is built in"),
+        ({"source": "digits", "image_size": 2}, "greater than or equal to 4"),
+        ({"source": "digits", "channels": 2}, "1 or 3"),
+        ({"source": "cifar10", "sha256": "abc"}, "should match pattern"),
+        ({"source": "cifar10", "size": 3}, "unknown key 'size'"),
+    ],
+)
+def test_wrong_source_settings(settings: dict, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Source(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"per_class": 5, "fraction": 0.5}, "per_class and fraction exclude each other"),
+        ({"per_class": 0}, "greater than or equal to 1"),
+        ({"fraction": 0.0}, "greater than 0"),
+        ({"fraction": 1.1}, "less than or equal to 1"),
+        ({"validation_fraction": 1.0}, "less than 1"),
+        ({"seed": -1}, "greater than or equal to 0"),
+        ({"seed": 2**32}, "less than"),
+    ],
+)
+def test_wrong_split_settings(settings: dict, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Split(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "views"),
+    [({}, 162), ({"flip": False}, 81), ({"pad": 0}, 2), ({"pad": 0, "flip": False}, 1)],
+)
+def test_number_of_views(settings: dict, views: int) -> None:
+    assert Augmentation(**settings).views == views
+
+
+def test_settings_need_no_torch() -> None:
+    code = (
+        "import sys; from distillery.data.settings import Source; Source(source='digits');"
+        "assert not {'torch', 'torchvision', 'sklearn', 'pandas', 'pyarrow'} & set(sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

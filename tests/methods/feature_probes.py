@@ -1,0 +1,155 @@
+"""What the tests of the feature-map methods share: stand-in networks, one step, and its memory."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from helpers import batch_of
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from distillery.methods.base import Batch, Context, Method
+from distillery.models.base import ModelSpec, Outputs
+
+BATCH = 64
+
+quick = settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@st.composite
+def networks(draw: st.DrawFn, stages: int | None = None) -> ModelSpec:
+    """Draw a small network; its blocks have the shapes of the stages behind the stem, repeated."""
+    count = draw(st.integers(1, 3)) if stages is None else stages
+    shapes = tuple(
+        (draw(st.integers(1, 5)), size := draw(st.integers(1, 6)), size) for _ in range(count)
+    )
+    return network(shapes, embedding=draw(st.integers(2, 6)))
+
+
+def network(
+    shapes: tuple[tuple[int, int, int], ...], embedding: int = 4, classes: int = 5
+) -> ModelSpec:
+    """Describe a network with the given stages behind its stem, and two blocks in each."""
+    return ModelSpec(
+        arch="test",
+        num_classes=classes,
+        in_channels=3,
+        image_size=shapes[0][1],
+        embedding_dim=embedding,
+        feature_shapes=((2, *shapes[0][1:]), *shapes),
+        block_shapes=tuple(shape for shape in shapes for _ in range(2)),
+        parameters=0,
+    )
+
+
+def context_of(student: ModelSpec, teacher: ModelSpec, **changes: Any) -> Context:
+    """Return a context over 40 training images of 4 classes."""
+    built = Context(student, teacher, labels=torch.arange(40) % 4, seed=0)
+    return replace(built, **changes)
+
+
+def draw_outputs(
+    spec: ModelSpec,
+    rows: int = 4,
+    seed: int = 0,
+    scale: float = 1.0,
+    dtype: torch.dtype = torch.float32,
+) -> Outputs:
+    """Draw outputs of a network; all of them require a gradient."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape: int) -> Tensor:
+        values = torch.randn(rows, *shape, generator=generator) * scale
+        return values.to(dtype).requires_grad_()
+
+    return Outputs(
+        logits=draw(spec.num_classes),
+        embedding=draw(spec.embedding_dim),
+        features=tuple(draw(*shape) for shape in spec.feature_shapes),
+        preactivations=tuple(draw(*shape) for shape in spec.feature_shapes),
+        blocks=tuple(draw(*shape) for shape in spec.block_shapes),
+    )
+
+
+def leaves(outputs: Outputs) -> list[Tensor]:
+    return tree_leaves(tuple(outputs))
+
+
+def reordered(outputs: Outputs, rows: Tensor) -> Outputs:
+    """Return the outputs with their rows in another order."""
+    return Outputs(
+        outputs.logits[rows],
+        outputs.embedding[rows],
+        *(tuple(m[rows] for m in maps) for maps in outputs[2:]),
+    )
+
+
+def labelled(rows: int, seed: int = 0) -> Batch:
+    labels = torch.randint(4, (rows,), generator=torch.Generator().manual_seed(seed))
+    return batch_of(rows, labels)
+
+
+def value_of(method: Method, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    return torch.stack(list(method(student, teacher, batch).values())).sum()
+
+
+def safe_step(method: Method, student: Outputs, teacher: Outputs, batch: Batch) -> float:
+    """Run a step; everything is finite, and only the student and the method get gradients."""
+    value = value_of(method, student, teacher, batch)
+    value.backward()
+    assert value.isfinite()
+    assert all(tensor.grad is None for tensor in leaves(teacher))
+    found = [t.grad for t in (*leaves(student), *method.parameters()) if t.grad is not None]
+    assert found
+    assert all(bool(gradient.isfinite().all()) for gradient in found)
+    return value.item()
+
+
+class _Ledger(TorchDispatchMode):
+    """Counts the bytes of the storages that operations make and that are still alive."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alive = self.peak = 0
+        self.known: set[int] = set()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        for leaf in tree_leaves((args, kwargs)):
+            if isinstance(leaf, Tensor):
+                self.known.add(leaf.untyped_storage()._cdata)
+        result = func(*args, **kwargs)
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, Tensor):
+                self._count(leaf.untyped_storage())
+        return result
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        key, size = storage._cdata, storage.nbytes()
+        if key not in self.known:
+            self.known.add(key)
+            self.alive += size
+            self.peak = max(self.peak, self.alive)
+            weakref.finalize(storage, self._release, key, size)
+
+    def _release(self, key: int, size: int) -> None:
+        self.known.discard(key)
+        self.alive -= size
+
+
+def peak_megabytes(run: Callable[[], Tensor]) -> float:
+    """Return the most memory that a loss and its backward pass hold at once beside their inputs."""
+    with _Ledger() as ledger:
+        run().backward()
+    return ledger.peak / 1e6

@@ -1,0 +1,102 @@
+"""The registry finds families by their files, without importing torch, and says what it lacks."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from distillery import models
+from distillery.errors import UserError
+from distillery.fingerprint import closure
+from distillery.models import registry
+
+REPDISTILLER = [
+    "resnet8",
+    "resnet14",
+    "resnet20",
+    "resnet32",
+    "resnet44",
+    "resnet56",
+    "resnet110",
+    "resnet8x4",
+    "resnet32x4",
+    "ResNet50",
+    "wrn_16_1",
+    "wrn_16_2",
+    "wrn_40_1",
+    "wrn_40_2",
+    "vgg8",
+    "vgg11",
+    "vgg13",
+    "vgg16",
+    "vgg19",
+    "MobileNetV2",
+    "ShuffleV1",
+    "ShuffleV2",
+]
+
+
+@pytest.fixture
+def extra_folder(tmp_path, monkeypatch):
+    """A second folder of families, searched beside the package's own."""
+    monkeypatch.setattr(models, "__path__", [*models.__path__, str(tmp_path)])
+    registry._catalogue.cache_clear()
+    yield tmp_path
+    registry._catalogue.cache_clear()
+    sys.modules.pop("distillery.models.tiny", None)
+
+
+def test_has_every_architecture_of_repdistiller() -> None:
+    assert set(REPDISTILLER) <= set(registry.names())
+
+
+@pytest.mark.parametrize("lookup", [registry.module_of, lambda n: registry.build(n, num_classes=2)])
+def test_unknown_name_is_a_user_error(lookup) -> None:
+    with pytest.raises(UserError, match=r"unknown model 'resnet21'; did you mean 'resnet\d+'\?"):
+        lookup("resnet21")
+
+
+def test_names_need_no_torch() -> None:
+    code = "; ".join(
+        [
+            "import sys",
+            "from distillery.models import registry",
+            "registry.names(), registry.module_of('vgg8')",
+            "sys.exit('torch' in sys.modules)",
+        ]
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_fingerprint_of_one_family_leaves_out_the_others() -> None:
+    families = {registry.module_of(arch) for arch in registry.names()}
+    assert len(families) > 1
+    for family in families:
+        assert closure([family]) & families == {family}
+
+
+def test_a_new_file_is_a_new_family(extra_folder) -> None:
+    (extra_folder / "tiny.py").write_text(
+        "from typing import Any\n"
+        "ARCHITECTURES: dict[str, Any] = {'tiny1': 1, 'tiny2': 2}\n"
+        "def build(arch, *, num_classes, in_channels):\n"
+        "    return arch, num_classes, in_channels\n"
+    )
+    assert {"tiny1", "tiny2", "resnet8"} <= set(registry.names())
+    assert registry.module_of("tiny2") == "distillery.models.tiny"
+    assert registry.build("tiny2", num_classes=4) == ("tiny2", 4, 3)
+
+
+@pytest.mark.parametrize("table", ["dict(a=1)", "{}", "{name: 1 for name in 'ab'}", "{1: 2}"])
+def test_a_table_that_is_not_written_out_is_refused(extra_folder, table: str) -> None:
+    (extra_folder / "tiny.py").write_text(f"ARCHITECTURES = {table}\n")
+    with pytest.raises(TypeError, match="must be a dict written out"):
+        registry.names()
+
+
+def test_two_families_cannot_share_a_name(extra_folder) -> None:
+    (extra_folder / "tiny.py").write_text("ARCHITECTURES = {'vgg8': 1}\n")
+    with pytest.raises(TypeError, match="both define vgg8"):
+        registry.names()

@@ -1,0 +1,168 @@
+"""Made-up results in the shape that the stage ``collect`` publishes."""
+
+import itertools
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from distillery.artifacts import Artifact, Run, Workspace, produce
+
+TITLES = {"ce": "CE", "kd": "KD", "crd": "CRD + KD"}
+
+
+@dataclass
+class Study:
+    """An experiment's rows and the settings of its report; tests change them before publishing."""
+
+    report: dict[str, Any]
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    curves: list[pd.DataFrame] = field(default_factory=list)
+
+    @property
+    def runs(self) -> pd.DataFrame:
+        return pd.DataFrame(self.rows)
+
+    def publish(self, data: Path) -> Artifact:
+        run = Run("collect", "evaluations", "made-up", {"rows": len(self.rows)}, {}, "0")
+
+        def write(work: Workspace) -> None:
+            self.runs.to_parquet(work.out / "runs.parquet", index=False)
+            pd.concat(self.curves).to_parquet(work.out / "curves.parquet", index=False)
+
+        return Artifact(produce(data, run, write))
+
+
+def make_study(
+    *,
+    pairs: int = 2,
+    methods: dict[str, str] | None = None,
+    seeds: int = 3,
+    epochs: int = 20,
+    ablations: dict[str, dict[str, list[Any]]] | None = None,
+    protocols: bool = True,
+    timings: bool = False,
+) -> Study:
+    random = np.random.default_rng(0)
+    methods = TITLES if methods is None else methods
+    ablations = {"temperature": {"options.temperature": [1, 4]}} if ablations is None else ablations
+    study = Study(
+        report={
+            "folder": "reports",
+            "name": "made-up",
+            "title": "A made-up experiment",
+            "description": "Numbers from a generator.",
+            "timings": timings,
+            "baseline": "ce",
+            "pairs": {
+                f"p{pair}": {
+                    "teacher": f"t{pair}",
+                    "teacher_arch": f"resnet{56 + pair}",
+                    "student_arch": f"resnet{20 + pair}",
+                }
+                for pair in range(pairs)
+            },
+            "ablations": {
+                name: {"title": f"Effect of {name}", "axes": list(axes)}
+                for name, axes in ablations.items()
+            },
+        }
+    )
+
+    def add(accuracy: float, folder: str, slug: str, **row: Any) -> None:
+        key = f"{len(study.rows):016x}"
+        location = f"{folder}/{slug}-{key}"
+        last = float(accuracy + random.normal(0, 0.3))
+        curve = last - 40 * np.exp(-np.arange(1, epochs + 1) / epochs * 6)
+        curve[:-1] += random.normal(0, 0.4, epochs - 1)
+        study.curves.append(
+            pd.DataFrame(
+                {
+                    "phase": "train",
+                    "epoch": range(1, epochs + 1),
+                    "lr": 0.1,
+                    "loss": 1.0,
+                    "test_top1": curve,
+                    "run": location,
+                }
+            )
+        )
+        study.rows.append(
+            {
+                "variant": "{}",
+                **row,
+                "run": location,
+                "teacher_key": row.get("teacher_key", key),
+                "key": key,
+                "test_top1": float(curve[-1]),
+                "loss": 1.0,
+                "epochs": epochs,
+                "best_test_top1": float(curve.max()),
+                "best_epoch": int(curve.argmax()) + 1,
+                **(
+                    {
+                        "classification/top1": float(curve[-1]),
+                        "classification/nll": float(random.uniform(0.9, 1.3)),
+                        "classification/agreement": float(random.uniform(60, 80)),
+                    }
+                    if protocols
+                    else {}
+                ),
+                "seconds": float(random.uniform(1000, 8000)),
+                "images_per_second": float(random.uniform(2000, 9000)),
+                "peak_memory_mb": float(random.uniform(900, 3000)),
+                "device": "A Fast Device",
+                "adopted": False,
+            }
+        )
+
+    teacher_keys = []
+    for pair in study.report["pairs"].values():
+        teacher_keys.append(f"{len(study.rows):016x}")
+        arch = pair["teacher_arch"]
+        add(
+            75.0,
+            "teachers",
+            f"data-{arch}-s0",
+            table="teachers",
+            pair="",
+            method="",
+            title=f"{pair['teacher']} ({arch})",
+            seed=0,
+            arch=arch,
+        )
+    for index, (name, pair) in enumerate(study.report["pairs"].items()):
+        for number, (method, title) in enumerate(methods.items()):
+            for seed in range(seeds):
+                add(
+                    69.0 + index + number * 4 / max(1, len(methods) - 1),
+                    "students",
+                    f"data-{pair['student_arch']}-{method}-s{seed}",
+                    table="main",
+                    pair=name,
+                    method=method,
+                    title=title,
+                    seed=seed,
+                    arch=pair["student_arch"],
+                    teacher_key=teacher_keys[index],
+                )
+    for name, axes in ablations.items():
+        for step, combination in enumerate(itertools.product(*axes.values())):
+            for seed in range(seeds):
+                add(
+                    71.0 + step * 0.3,
+                    "students",
+                    f"data-resnet20-crd-s{seed}",
+                    table=name,
+                    pair="p0",
+                    method="crd",
+                    title=methods.get("crd", "CRD"),
+                    variant=json.dumps(dict(zip(axes, combination, strict=True)), sort_keys=True),
+                    seed=seed,
+                    arch="resnet20",
+                    teacher_key=teacher_keys[0],
+                )
+    return study

@@ -1,0 +1,201 @@
+"""Training runs as users start them: results, determinism, interruption, several processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from project import Project
+from safetensors.torch import load_file
+
+from distillery import stages
+from distillery.artifacts import Artifact, Run
+from distillery.errors import DistilleryError, Interrupted
+from distillery.plan import Plan
+from distillery.training import loop
+
+METHODS = {
+    "ce": {},
+    "kd": {},
+    "crd": {"options": {"negatives": 32, "dim": 16}},
+    "infonce": {"options": {"dim": 16}},
+    "crd-kd": {"method": "crd", "weights": {"kd": 1}, "options": {"negatives": 32, "dim": 16}},
+}
+
+
+def student(planned: Plan, method: str) -> Run:
+    (found,) = {row.run for row in planned.rows if row.table == "main" and row.method == method}
+    return planned.runs[found]
+
+
+@pytest.fixture(scope="module")
+def planned(shared_project: Project) -> Plan:
+    return shared_project.plan({"methods": METHODS}, "runs")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_student_is_trained(shared_project: Project, planned: Plan, method: str) -> None:
+    artifact = shared_project.make(planned, student(planned, method))
+    files = ["history.parquet", "metrics.json", "model.safetensors", "test.parquet"]
+    assert artifact.files == files
+    metrics = artifact.json("metrics.json")
+    assert metrics["epochs"] == 3
+    assert 0 <= metrics["test_top1"] <= metrics["best_test_top1"] <= 100
+    history = pd.read_parquet(artifact.file("history.parquet"))
+    assert list(history["epoch"]) == [1, 2, 3]
+    assert np.isfinite(history.select_dtypes("number")).all(axis=None)
+    assert history["ce"].iloc[-1] < history["ce"].iloc[0]
+
+
+def test_logged_terms_add_up_to_the_loss(shared_project: Project, planned: Plan) -> None:
+    artifact = shared_project.make(planned, student(planned, "crd-kd"))
+    history = pd.read_parquet(artifact.file("history.parquet"))
+    own = history["method_student_anchor"] + history["method_teacher_anchor"]
+    np.testing.assert_allclose(
+        history["loss"], history["ce"] + history["kd"] + 0.8 * own, rtol=1e-5
+    )
+
+
+def test_a_run_repeats_bit_for_bit(
+    shared_project: Project, planned: Plan, project: Project
+) -> None:
+    run = student(planned, "crd")
+    first = shared_project.make(planned, run)
+    second = project.make(planned, run)
+    assert first.manifest["files"] == second.manifest["files"]
+
+
+def test_all_methods_start_from_the_same_student_and_see_the_same_images(
+    shared_project: Project,
+) -> None:
+    # With a learning rate of almost nothing the weights stay what they were.
+    planned = shared_project.plan(
+        {"!methods": {"ce": {}, "crd": METHODS["crd"]}, "training": {"epochs": 1, "lr": 1e-30}},
+        "still",
+    )
+    first, second = (shared_project.make(planned, student(planned, m)) for m in ("ce", "crd"))
+    one, other = (load_file(run.file("model.safetensors")) for run in (first, second))
+    assert one.keys() == other.keys()
+    for name in one:
+        torch.testing.assert_close(one[name], other[name], rtol=0, atol=1e-20, msg=name)
+
+
+class _Stopping(loop.Loop):
+    """A loop that gets a signal after a given number of steps."""
+
+    steps_left = 0
+
+    def _step(self, *arguments):  # type: ignore[no-untyped-def]
+        step = super()._step(*arguments)
+        _Stopping.steps_left -= 1
+        if _Stopping.steps_left == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step
+
+
+@pytest.mark.parametrize("method", ["ce", "crd-kd"])
+@pytest.mark.parametrize("stops", [[1], [2], [3], [1, 1, 1], [2, 4]])
+def test_an_interrupted_run_ends_with_the_same_bits(
+    shared_project: Project,
+    planned: Plan,
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    stops: list[int],
+) -> None:
+    run = student(planned, method)
+    straight = shared_project.make(planned, run)
+    for location in run.inputs.values():
+        project.make(planned, planned.runs[location])
+    monkeypatch.setattr("distillery.training.session.Loop", _Stopping)
+    for steps in stops:
+        _Stopping.steps_left = steps
+        with pytest.raises(Interrupted):
+            stages.execute(project.data, run)
+    _Stopping.steps_left = 0
+    resumed = Artifact(stages.execute(project.data, run))
+    assert resumed.manifest["files"] == straight.manifest["files"]
+
+
+def test_a_killed_run_resumes_with_the_same_bits(
+    shared_project: Project, planned: Plan, project: Project
+) -> None:
+    """SIGKILL at an arbitrary moment: the next start ends with the same bits."""
+    run = student(planned, "crd")
+    straight = shared_project.make(planned, run)
+    for location in run.inputs.values():
+        project.make(planned, planned.runs[location])
+    params = project.params({"methods": METHODS}, "runs")
+    command = [sys.executable, "-m", "distillery", "train-student", run.name]
+    command += ["--params", str(params), "--data", str(project.data)]
+    process = subprocess.Popen(command, cwd=project.folder)
+    scratch = project.data / ".scratch" / run.name
+    while process.poll() is None and not scratch.exists():
+        time.sleep(0.01)
+    time.sleep(0.2)
+    process.kill()
+    process.wait()
+    status = subprocess.run(command, cwd=project.folder, capture_output=True, text=True)
+    assert status.returncode == 0, status.stderr
+    assert Artifact(project.data / run.location).manifest["files"] == straight.manifest["files"]
+
+
+def test_a_loss_that_is_not_finite_is_an_error_with_a_reason(project: Project) -> None:
+    planned = project.plan({"methods": {"ce": {"weights": {"ce": 1e39}}}})
+    with pytest.raises(DistilleryError, match=r"'loss' is not finite in epoch 1"):
+        project.make(planned, student(planned, "ce"))
+
+
+def test_validation_is_measured_when_held_out(project: Project) -> None:
+    planned = project.plan({"data": {"split": {"per_class": 8, "validation_fraction": 0.2}}})
+    metrics = project.make(planned, student(planned, "ce")).json("metrics.json")
+    assert 0 < metrics["validation_top1"] <= 100
+
+
+@pytest.mark.parametrize("precision", ["bf16"])
+def test_mixed_precision_trains(project: Project, precision: str) -> None:
+    planned = project.plan({"methods": METHODS, "compute": {"precision": precision}})
+    # A process keeps the precision of its first run, and a test is not a process.
+    AcceleratorState._reset_state(reset_partial_state=True)
+    metrics = project.make(planned, student(planned, "crd-kd")).json("metrics.json")
+    AcceleratorState._reset_state(reset_partial_state=True)
+    assert metrics["train_top1"] > 10
+
+
+def test_two_processes_train_a_batch_coupled_method(project: Project) -> None:
+    changes = {
+        "methods": METHODS,
+        "compute": {"processes": 2},
+        "training": {"epochs": 2},
+    }
+    planned = project.plan(changes)
+    for stage in ("prepare", "split"):
+        project.make(planned, planned.stage(stage)[0])
+    # In a process of its own, as the command line does it: torchrun forks.
+    run = student(planned, "crd-kd")
+    made: list[Path] = []
+    for location in (*_closure(planned, run), run.location):
+        job = planned.runs[location]
+        command = [sys.executable, "-m", "distillery", job.stage, job.name]
+        command += ["--params", str(project.params(changes)), "--data", str(project.data)]
+        done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        made.append(project.data / location)
+    history = pd.read_parquet(Artifact(made[-1]).file("history.parquet"))
+    assert np.isfinite(history.select_dtypes("number")).all(axis=None)
+
+
+def _closure(planned: Plan, run: Run) -> list[str]:
+    found: list[str] = []
+    for location in run.inputs.values():
+        found += [*_closure(planned, planned.runs[location]), location]
+    return list(dict.fromkeys(found))
