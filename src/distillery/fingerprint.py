@@ -37,12 +37,13 @@ def closure(modules: Iterable[str]) -> set[str]:
     return found
 
 
-def source_digest() -> str:
-    """Return a digest of the package's files as they are, comments included."""
+def source_digest(folder: str = "") -> str:
+    """Return a digest of the package's files as they are, or of those below one folder of it."""
     digest = hashlib.sha256()
-    for path in sorted(_SOURCE.rglob("*.py")):
-        digest.update(f"{path.relative_to(_SOURCE).as_posix()}\0".encode())
-        digest.update(path.read_bytes())
+    for path in sorted((_SOURCE / folder).rglob("*")):
+        if path.is_file() and path.suffix != ".pyc":
+            digest.update(f"{path.relative_to(_SOURCE).as_posix()}\0".encode())
+            digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

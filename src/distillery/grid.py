@@ -13,7 +13,7 @@ from distillery.artifacts import Run, run_key
 from distillery.data.settings import Split
 from distillery.data.sources import registry as sources
 from distillery.errors import UserError
-from distillery.fingerprint import fingerprint
+from distillery.fingerprint import fingerprint, source_digest
 from distillery.methods import registry as methods
 from distillery.methods.base import Method, Weights
 from distillery.models import registry as models
@@ -38,6 +38,7 @@ from distillery.training.importing import imported_run
 from distillery.training.settings import Training
 
 REPORT_MODULES = ("distillery.reporting.report",)
+REPORT_TEMPLATES = "reporting/templates"
 Place = tuple[str | int, ...]
 
 
@@ -355,6 +356,7 @@ class _Grid:
             "report": report,
             "collected": collected.key,
             "code": _fingerprint(frozenset(REPORT_MODULES)),
+            "templates": source_digest(REPORT_TEMPLATES),
         }
         return Plan(
             name=self.experiment.name,

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, create_model
+from pydantic import AfterValidator, Field, ValidationError, create_model
 
 from distillery.data.settings import Augmentation, Source, Split
 from distillery.data.sources import registry as sources
@@ -30,6 +30,16 @@ def _partial(model: type[Settings]) -> Any:
         for name, field in model.model_fields.items()
     }
     return create_model(f"{model.__name__}Override", __base__=Settings, **fields)
+
+
+def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"seeds {list(seeds)} must differ")
+    return seeds
+
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_distinct)]
 
 
 class TrainingOverride(_partial(Training)):  # type: ignore[misc]
@@ -68,7 +78,7 @@ class Teacher(Settings):
 
     arch: str
     """Name of the architecture."""
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
     """Seed of initialisation, order and views."""
     training: TrainingOverride = TrainingOverride()
     """What differs from the experiment's training settings."""
@@ -112,7 +122,7 @@ class Pair(Settings):
     """What differs in the student's training (for example lr 0.01 for mobile networks)."""
     methods: dict[Id, MethodOverride] = Field(default_factory=dict)
     """What differs in single methods for this pair."""
-    seeds: tuple[int, ...] | None = Field(default=None, min_length=1)
+    seeds: Seeds | None = None
     """Seeds of this pair's students; the experiment's when not given."""
 
 
@@ -126,7 +136,7 @@ class Ablation(Settings):
     vary: dict[str, Any] = Field(min_length=1)
     """Lists of values in the place of single values, nested as in a method entry, for example
     `options: {temperature: [1, 2, 4]}`."""
-    seeds: tuple[int, ...] | None = Field(default=None, min_length=1)
+    seeds: Seeds | None = None
     """Seeds; the experiment's when not given."""
     title: str | None = None
     """Caption in the report."""
@@ -168,13 +178,13 @@ class Experiment(Settings):
     """The teacher-student pairs by id."""
     methods: dict[Id, MethodEntry] = Field(min_length=1)
     """The methods to compare by id."""
-    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    seeds: Seeds = (0,)
     """Seeds of the students."""
     embeddings: Embeddings = Embeddings()
     """View schedule and teacher cache."""
     ablations: dict[Id, Ablation] = Field(default_factory=dict)
     """The ablations by id."""
-    protocols: dict[str, dict[str, Any]] = Field(default_factory=lambda: {"classification": {}})
+    protocols: dict[str, dict[str, Any]] = Field(default_factory=_default_protocols)
     """Evaluation protocols with their options."""
     report: Report = Report()
     """The report."""
@@ -183,6 +193,10 @@ class Experiment(Settings):
     def report_folder(self) -> str:
         """Folder of the report."""
         return self.report.folder or f"reports/{self.name}"
+
+
+# Tables that every report has.
+RESERVED_TABLES = ("main", "teachers", "evaluation", "runs", "cost")
 
 
 class ParamsError(Exception):
@@ -256,6 +270,10 @@ def check(experiment: Experiment) -> None:
     for path, kind, found, allowed in _references(experiment):
         if found not in allowed:
             raise ParamsError(path, str(unknown_name(kind, found, allowed)))
+    for name in experiment.ablations:
+        if name in RESERVED_TABLES:
+            reserved = ", ".join(RESERVED_TABLES)
+            raise ParamsError(("ablations", name), f"this id names a table (reserved: {reserved})")
     for name, entry in experiment.methods.items():
         method_options(entry.method or name, entry.options, ("methods", name, "options"))
     for name in experiment.protocols:

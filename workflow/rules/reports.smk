@@ -19,7 +19,7 @@ rule build_report:
             caption="../report/table.rst",
             category="Tables",
         ),
-        other=GRAPH.report_files((".pdf", ".png", ".md", ".tex")),
+        other=GRAPH.report_files((".json", ".pdf", ".png", ".md", ".tex")),
     log:
         f"logs/report/{GRAPH.plan.name}.log",
     benchmark:

@@ -1,0 +1,118 @@
+"""The whole workflow through Snakemake, as users call it."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import time
+
+import pytest
+from conftest import Checkout
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_report_is_there_and_nothing_is_left_to_do(finished: Checkout) -> None:
+    page = (finished.folder / "reports" / "index.html").read_text()
+    for name, _ in finished.manifests().items():
+        if name.startswith("students/"):
+            assert name.rpartition("-")[2] in page
+    started = time.monotonic()
+    assert "Nothing to be done" in finished.snakemake("-n")
+    assert time.monotonic() - started < 5
+    assert "0 problems" in finished.run("distillery", "verify")
+    plan = json.loads(finished.run("distillery", "plan", "--json"))
+    assert all(run["done"] for run in plan["runs"])
+
+
+def test_times_and_snakemakes_own_records_play_no_part(finished: Checkout) -> None:
+    shutil.rmtree(finished.folder / ".snakemake")
+    files = [path for path in (finished.folder / "data").rglob("*") if path.is_file()]
+    random.Random(0).shuffle(files)
+    for number, path in enumerate(files):
+        os.utime(path, (1_700_000_000 + number, 1_700_000_000 + number))
+    assert "Nothing to be done" in finished.snakemake("-n")
+
+
+def test_deleting_one_artifact_rebuilds_just_what_hangs_on_it(finished: Checkout) -> None:
+    before = finished.manifests()
+    student = finished.only("students", "-crd-")
+    metrics = (student / "metrics.json").read_text()
+    shutil.rmtree(student)
+    finished.snakemake()
+    after = finished.manifests()
+    rebuilt = {name for name in after if after[name] != before.get(name)}
+    assert before.keys() == after.keys()
+    assert {name.partition("/")[0] for name in rebuilt} <= {"students", "evaluations"}
+    assert {name for name in rebuilt if name.startswith("students")} == {f"students/{student.name}"}
+    assert (student / "metrics.json").read_text() == metrics
+
+
+def test_another_params_file_shares_what_it_can_and_replaces_nothing(finished: Checkout) -> None:
+    finished.write_params(
+        {"name": "other", "methods": {"ce": {}, "kd": {}}, "report": {"baseline": "ce"}}, "other"
+    )
+    before = finished.manifests()
+    finished.snakemake("--configfile", "params/other.yaml")
+    after = finished.manifests()
+    assert all(after[name] == before[name] for name in before)
+    new = {name for name in after if name not in before}
+    assert sorted(name.partition("/")[0] for name in new) == [
+        "evaluations",
+        "evaluations",
+        "students",
+    ]
+    assert (finished.folder / "reports" / "other" / "index.html").exists()
+    assert "Nothing to be done" in finished.snakemake("-n")
+
+
+def test_the_number_of_cores_does_not_change_results(finished: Checkout, fresh: Checkout) -> None:
+    fresh.snakemake(cores=1)
+    for path in (fresh.folder / "data" / "students").iterdir():
+        twin = finished.folder / "data" / "students" / path.name
+        assert (path / "metrics.json").read_text() == (twin / "metrics.json").read_text()
+    for name in ("tables/main.csv", "figures/accuracy.svg"):
+        ours, theirs = (c.folder / "reports" / name for c in (fresh, finished))
+        assert ours.read_bytes() == theirs.read_bytes(), name
+
+
+def test_wrong_calls_end_in_one_line_and_status_2(finished: Checkout) -> None:
+    finished.write_params({"!methods": {"crdd": {}}}, "wrong")
+    said = finished.run("snakemake", "-n", "--configfile", "params/wrong.yaml", fails=True)
+    assert "params/wrong.yaml: methods.crdd: unknown method 'crdd'; did you mean 'crd'?" in said
+    assert "Traceback" not in said
+    said = finished.run("snakemake", "-n", "--config", "seeds=3", fails=True)
+    assert "--config is not supported" in said
+    said = finished.run("distillery", "plan", "--params", "params/none.yaml", fails=True)
+    assert said.strip() == "distillery: params/none.yaml: no such params file"
+
+
+def test_adopting_keeps_runs_after_a_harmless_edit(finished: Checkout) -> None:
+    edited = finished.folder / "src" / "distillery" / "training" / "schedule.py"
+    original = edited.read_text()
+    before = finished.manifests()
+    try:
+        edited.write_text(original + "\n\n# A comment changes nothing.\n")
+        assert "Nothing to be done" in finished.snakemake("-n")
+        edited.write_text(original + "\n\nUNUSED = 1\n")
+        assert "train_student" in finished.snakemake("-n")
+        said = finished.run("distillery", "adopt")
+        # The teacher, its cache, both students: the evaluations and the table hang on them.
+        assert "runs adopted" in said
+        finished.snakemake()
+        after = finished.manifests()
+        students = {name for name in after if name.startswith("students/")} - before.keys()
+        assert len(students) >= 2
+        for name in students:
+            manifest = json.loads((finished.folder / "data" / name / "manifest.json").read_text())
+            assert manifest["adopted_from"]
+        assert "adopted" in (finished.folder / "reports" / "index.html").read_text()
+    finally:
+        edited.write_text(original)
+    unwanted = finished.run("distillery", "gc")
+    assert all(name in unwanted for name in students)
+    finished.run("distillery", "gc", "--remove")
+    assert not students & finished.manifests().keys()
+    finished.snakemake()
