@@ -186,3 +186,28 @@ def test_runs_are_found_by_key_name_and_path(project: Project) -> None:
         assert planned.find(name) == run
     with pytest.raises(UserError, match="unknown run 'digits-split-x'; did you mean"):
         planned.find("digits-split-x")
+
+
+def test_a_pair_goes_without_a_method_that_another_runs(project: Project) -> None:
+    changes = {
+        "teachers": {"u": {"arch": "wrn_40_2"}},
+        "pairs": {"q": {"teacher": "u", "student": "resnet8", "without": ["fsp"]}},
+        "methods": {"fsp": {}, "kd": {}},
+    }
+    rows = [(row.pair, row.method) for row in build(project, changes).rows if row.table == "main"]
+    assert rows == [("p", "ce"), ("p", "fsp"), ("p", "kd"), ("q", "ce"), ("q", "kd")]
+
+
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        ({"without": ["kdd"]}, "pairs.p.without: unknown method entry 'kdd'; did you mean 'kd'?"),
+        ({"without": ["kd"], "methods": {"kd": {}}}, "pairs.p: 'kd' is both in methods and in"),
+    ],
+)
+def test_mistakes_in_what_a_pair_goes_without(
+    project: Project, pair: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UserError) as error:
+        build(project, {"pairs": {"p": pair}, "methods": FOUR})
+    assert message in str(error.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -141,6 +142,22 @@ def plan(
         print(f"{'done' if run['done'] else 'to do':6} {run['stage']:14} {run['run']}")
     done = sum(bool(run["done"]) for run in runs)
     print(f"{len(runs)} runs, {done} done, {len(runs) - done} to do")
+
+
+@app.command()
+def methods(
+    names: Annotated[list[str] | None, typer.Argument(help="Methods; all by default.")] = None,
+    as_json: AsJson = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print docs/methods.md.")] = False,
+) -> None:
+    """List the methods: what they need of the teacher, default weights, hyperparameters, source."""
+    from distillery import catalogue
+
+    shown = catalogue.entries(names or ())
+    if as_json:
+        print(json.dumps({"methods": [asdict(entry) for entry in shown]}))
+    else:
+        print(catalogue.markdown(shown) if markdown else catalogue.text(shown))
 
 
 @app.command()

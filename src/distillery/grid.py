@@ -91,6 +91,8 @@ class _Grid:
             self._add_teacher_row(name)
         for pair_name, pair in self.experiment.pairs.items():
             for method_name in self.experiment.methods:
+                if method_name in pair.without:
+                    continue
                 student = self._student(pair_name, method_name)
                 for seed in pair.seeds or self.experiment.seeds:
                     self._add_student_row("main", pair_name, method_name, {}, student, seed)

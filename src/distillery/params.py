@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, ValidationError, create_model
+from pydantic import AfterValidator, Field, ValidationError, create_model, model_validator
 
 from distillery.data.settings import Augmentation, Source, Split
 from distillery.data.sources import registry as sources
@@ -122,8 +122,17 @@ class Pair(Settings):
     """What differs in the student's training (for example lr 0.01 for mobile networks)."""
     methods: dict[Id, MethodOverride] = Field(default_factory=dict)
     """What differs in single methods for this pair."""
+    without: tuple[Id, ...] = ()
+    """Method entries that are not run for this pair: gaps in its column of the tables."""
     seeds: Seeds | None = None
     """Seeds of this pair's students; the experiment's when not given."""
+
+    @model_validator(mode="after")
+    def _overrides_are_run(self) -> Pair:
+        for entry in self.methods:
+            if entry in self.without:
+                raise ValueError(f"'{entry}' is both in methods and in without")
+        return self
 
 
 class Ablation(Settings):
@@ -319,6 +328,8 @@ def _references(
         yield ("pairs", name, "student"), "model", pair.student, architectures
         for method in pair.methods:
             yield ("pairs", name, "methods"), "method entry", method, entries
+        for method in pair.without:
+            yield ("pairs", name, "without"), "method entry", method, entries
     for name, entry in experiment.methods.items():
         yield ("methods", name), "method", entry.method or name, known_methods
     for name, ablation in experiment.ablations.items():

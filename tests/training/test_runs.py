@@ -29,6 +29,9 @@ METHODS = {
     "crd": {"options": {"negatives": 32, "dim": 16}},
     "infonce": {"options": {"dim": 16}},
     "crd-kd": {"method": "crd", "weights": {"kd": 1}, "options": {"negatives": 32, "dim": 16}},
+    # Two methods with a first stage: one trains its own parts alone, one the student as well.
+    "ft": {"options": {"pretraining_epochs": 2}},
+    "fsp": {"options": {"pretraining_epochs": 2}},
 }
 
 
@@ -51,8 +54,12 @@ def test_a_student_is_trained(shared_project: Project, planned: Plan, method: st
     assert metrics["epochs"] == 3
     assert 0 <= metrics["test_top1"] <= metrics["best_test_top1"] <= 100
     history = pd.read_parquet(artifact.file("history.parquet"))
+    first_stage = history[history["phase"] == "pretrain"]
+    assert list(first_stage["epoch"]) == ([1, 2] if method in ("ft", "fsp") else [])
+    assert first_stage["loss"].is_monotonic_decreasing
+    history = history[history["phase"] == "train"]
     assert list(history["epoch"]) == [1, 2, 3]
-    assert np.isfinite(history.select_dtypes("number")).all(axis=None)
+    assert np.isfinite(history.dropna(axis=1).select_dtypes("number")).all(axis=None)
     assert history["ce"].iloc[-1] < history["ce"].iloc[0]
 
 
@@ -102,8 +109,19 @@ class _Stopping(loop.Loop):
         return step
 
 
-@pytest.mark.parametrize("method", ["ce", "crd-kd"])
-@pytest.mark.parametrize("stops", [[1], [2], [3], [1, 1, 1], [2, 4]])
+@pytest.mark.parametrize(
+    ("method", "stops"),
+    [
+        ("ce", [1]),
+        ("ce", [3]),
+        ("crd-kd", [2]),
+        ("crd-kd", [1, 1, 1]),
+        ("crd-kd", [2, 4]),
+        ("ft", [2]),
+        ("ft", [8]),
+        ("fsp", [1, 5, 4]),
+    ],
+)
 def test_an_interrupted_run_ends_with_the_same_bits(
     shared_project: Project,
     planned: Plan,

@@ -21,12 +21,13 @@ class FSP(Method):
     The matrix of stages l and l+1 is ``G[c, c'] = mean_hw F_l[c, hw] * F_(l+1)[c', hw]``, the
     larger map average-pooled. The loss is the mean squared difference of the student's and the
     teacher's matrices, summed over the pairs of stages, the stem included; stages must have equally
-    many channels in both networks. Pooling by average and squared means are those of RepDistiller
-    and mdistiller; torchdistill pools by maximum and does not square.
+    many channels in both networks. Pooling by average and squared means are those of RepDistiller;
+    torchdistill pools by maximum and does not square.
 
     Two stages: the loss trains the student's maps alone for some epochs, with
     ``options.pretraining_weight``. The distillation proper has no term, and ``weights.method`` no
-    effect: cross-entropy, and KD where ``weights.kd`` asks for it.
+    effect: cross-entropy, and KD where ``weights.kd`` asks for it. RepDistiller's script names a
+    weight of 50, which its code does not apply to this stage: there the weight is 1.
 
     Extra memory of the first stage, at B = 64 for wrn_40_2 -> wrn_16_2 on 32 x 32: 6 MB kept
     for the backward pass, 17 MB at its peak.
@@ -43,7 +44,7 @@ class FSP(Method):
         pretraining_epochs: int = Field(default=30, ge=1)
         """Length of the initialisation."""
         pretraining_weight: float = Field(default=50.0, gt=0)
-        """Weight of the loss in the initialisation."""
+        """Weight of the loss in the initialisation: 50 in RepDistiller's script, 1 in its code."""
 
     def __init__(self, options: Options, context: Context) -> None:
         super().__init__(options, context)

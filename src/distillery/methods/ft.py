@@ -54,7 +54,8 @@ class FactorTransfer(Method):
         pretraining_epochs: int = Field(default=30, ge=1)
         """Length of the paraphraser's training."""
         pretraining_lr: float | None = Field(default=0.01, gt=0)
-        """Learning rate of the paraphraser's training; null for that of the run."""
+        """Learning rate of the paraphraser's training; null for that of the run, which RepDistiller
+        takes for students other than ResNets and WRNs."""
 
     def __init__(self, options: Options, context: Context) -> None:
         super().__init__(options, context)
