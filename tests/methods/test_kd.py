@@ -5,7 +5,12 @@ from helpers import batch_of, context, outputs
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distillery.methods.kd import KD, kd_loss
+from distillery.methods.kd import KD
+
+
+def kd_loss(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> torch.Tensor:
+    method = KD(KD.Options(temperature=temperature), context())
+    return method(outputs(logits=student), outputs(logits=teacher), batch_of(len(student)))["kd"]
 
 
 @given(

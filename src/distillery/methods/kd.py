@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
 from distillery.methods.base import Batch, Method, Weights
+from distillery.methods.parts.soft_targets import row_divergence
 from distillery.models.base import Outputs
 from distillery.schema import Settings
 
@@ -30,15 +30,5 @@ class KD(Method):
 
     def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return the term ``kd``. Logits have shape (B, C)."""
-        return {"kd": kd_loss(student.logits, teacher.logits, self.options.temperature)}
-
-
-def kd_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
-    """Return the temperature-scaled KL divergence, summed over classes, mean over the batch."""
-    divergence = F.kl_div(
-        F.log_softmax(student_logits / temperature, dim=1),
-        F.log_softmax(teacher_logits / temperature, dim=1),
-        reduction="batchmean",
-        log_target=True,
-    )
-    return divergence * temperature**2
+        rows = row_divergence(student.logits, teacher.logits, self.options.temperature)
+        return {"kd": rows.mean()}

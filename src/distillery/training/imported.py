@@ -62,7 +62,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
     except pickle.UnpicklingError:
         raise UserError(f"{path}: not a checkpoint of weights alone; it is not loaded") from None
     except (OSError, RuntimeError, EOFError, ValueError) as error:
-        reason = str(error).partition("\n")[0]
+        reason = str(error).partition(". ")[0].partition("\n")[0]
         raise UserError(f"{path}: not a readable checkpoint ({reason})") from None
     return _weights(content, path)
 

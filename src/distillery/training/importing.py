@@ -11,6 +11,7 @@ from distillery.fingerprint import fingerprint
 from distillery.models import registry
 from distillery.plan import Plan
 from distillery.stages import STAGES, execute, module_of
+from distillery.training.imported import read_state
 
 
 def import_checkpoint(file: Path, arch: str, plan: Plan, data: Path) -> tuple[Run, float]:
@@ -24,6 +25,7 @@ def import_checkpoint(file: Path, arch: str, plan: Plan, data: Path) -> tuple[Ru
     if not file.is_file():
         raise UserError(f"{file}: no such file")
     family = registry.module_of(arch)
+    read_state(file)
     kept = data / "raw" / file.name
     if not kept.exists() or checksum(kept) != checksum(file):
         kept.parent.mkdir(parents=True, exist_ok=True)
