@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from distillery.methods.afd import AFD
 from distillery.methods.base import Method
-from distillery.methods.kd import kd_loss
+from distillery.methods.kd import KD
 from distillery.methods.ofd import OFD
 from distillery.methods.parts.hierarchical_context import hierarchical_context
 from distillery.methods.parts.partial_l2 import partial_l2
@@ -174,7 +174,11 @@ def sskd(case: Case) -> Result:
     terms = method(student, teacher, batch_of(len(labels), labels))
     upright = slice(None, None, method.copies)
     ce = F.cross_entropy(student.logits[upright], labels)
-    kd = kd_loss(student.logits[upright], teacher.logits[upright], hparams["kd_T"])
+    method_kd = KD(KD.Options(temperature=hparams["kd_T"]), context())
+    student_upright, teacher_upright = (
+        outputs(logits=o.logits[upright]) for o in (student, teacher)
+    )
+    kd = method_kd(student_upright, teacher_upright, batch_of(len(labels), labels))["kd"]
     value = terms["self_supervised"]
     if case.kind == "sskd_total":
         value = value + terms["transformed"] + ce_weight * ce + kd_weight * kd
