@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import pickle
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+
+from distillery.errors import DamagedArtifact
 
 _NAME = "checkpoint.pt"
 
@@ -62,8 +65,17 @@ def save(
 
 
 def load(folder: Path) -> dict[str, Any] | None:
-    """Return the saved state, or None for a fresh run. Loads tensors and plain values only."""
+    """Return the saved state, or None for a fresh run. Loads tensors and plain values only.
+
+    Raises:
+        DamagedArtifact: the file is not what ``save`` wrote.
+    """
     path = folder / _NAME
     if not path.exists():
         return None
-    return dict(torch.load(path, map_location="cpu", weights_only=True))
+    try:
+        return dict(torch.load(path, map_location="cpu", weights_only=True))
+    except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError):
+        raise DamagedArtifact(
+            f"{path}: unreadable; delete the folder {folder} to begin this run again"
+        ) from None

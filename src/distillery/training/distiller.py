@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distillery.methods.base import Batch, Method, Weights
+from distillery.methods.parts.precision import at_least_single
 from distillery.models.base import Classifier, Outputs
 
-Gather = Callable[[Tensor], Tensor]
+Gather = Callable[[Tensor, int], Tensor]
 
 
 @dataclass(frozen=True)
@@ -102,12 +103,15 @@ class Distiller(nn.Module):
     ) -> tuple[Outputs, Outputs, Batch]:
         """Join the outputs of all processes for methods that compare samples of a batch."""
         teacher = teacher if teacher is not None else student
-        if self._gather is None or not self.method.couples_batch:
+        gather = self._gather
+        if gather is None or not self.method.couples_batch:
             return student, teacher, batch
-        gathered = replace(
-            batch, position=self._gather(batch.position), labels=self._gather(batch.labels)
+        whole = replace(batch, position=gather(batch.position, 1), labels=gather(batch.labels, 1))
+        student, teacher = (
+            _map(outputs, lambda tensor: gather(tensor, self.method.copies))
+            for outputs in (student, teacher)
         )
-        return _map(student, self._gather), _map(teacher, self._gather), gathered
+        return student, teacher, whole
 
 
 def run_network(network: Classifier, images: Tensor, method: Method) -> Outputs:
@@ -133,8 +137,8 @@ def _map(outputs: Outputs, function: Callable[[Tensor], Tensor]) -> Outputs:
 
 
 def in_single_precision(outputs: Outputs) -> Outputs:
-    """Return the same outputs as float32 tensors."""
-    return _map(outputs, Tensor.float)
+    """Return the same outputs in single precision, or double if they are."""
+    return _map(outputs, at_least_single)
 
 
 def _detached(terms: Mapping[str, Tensor]) -> dict[str, Tensor]:

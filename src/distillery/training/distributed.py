@@ -24,30 +24,36 @@ RECORD = "record.json"
 
 
 class _AllGather(torch.autograd.Function):
-    """Concatenates over processes; each process computes the same loss from the result.
+    """Joins the rows of all processes; each process computes the same loss from the result.
 
     The gradient of a process' own rows is the sum over all processes. Averaging by
     DistributedDataParallel then gives the gradient of a single process with the whole batch.
     """
 
     @staticmethod
-    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+    def forward(ctx: Any, tensor: Tensor, group: int) -> Tensor:
         parts = [torch.empty_like(tensor) for _ in range(dist.get_world_size())]
         dist.all_gather(parts, tensor.contiguous())
-        ctx.rows = len(tensor)
-        return torch.cat(parts)
+        ctx.group = group
+        groups = [part.unflatten(0, (-1, group)) for part in parts]
+        return torch.stack(groups, dim=1).flatten(0, 2)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         total = gradients[0].contiguous()
         dist.all_reduce(total)
-        start = dist.get_rank() * ctx.rows
-        return total[start : start + ctx.rows]
+        by_process = total.unflatten(0, (-1, dist.get_world_size(), ctx.group))
+        return by_process[:, dist.get_rank()].flatten(0, 1), None
 
 
-def gather(tensor: Tensor) -> Tensor:
-    """Return the rows of all processes, process by process, with gradient to this one's rows."""
-    return _AllGather.apply(tensor)
+def gather(tensor: Tensor, group: int = 1) -> Tensor:
+    """Return the rows of all processes in the order of the whole batch, with gradient to our own.
+
+    Args:
+        tensor: (B * group, ...), the rows of this process, which has every n-th image.
+        group: adjacent rows that belong to one image.
+    """
+    return _AllGather.apply(tensor, group)
 
 
 def is_worker() -> bool:
