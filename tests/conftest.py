@@ -2,10 +2,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 from project import Project
 
 # Sums depend on the number of threads in their last digits, and so would comparisons.
 torch.set_num_threads(1)
+# A busy machine is no failure.
+settings.register_profile("distillery", deadline=None)
+settings.load_profile("distillery")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
