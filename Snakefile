@@ -35,6 +35,9 @@ PARAMS = distillery.params_file(
 container: "docker://python:3.12-slim"
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/data.smk"
 include: "workflow/rules/teachers.smk"
 include: "workflow/rules/embeddings.smk"
