@@ -365,8 +365,9 @@ def _fsync(path: Path) -> None:
 
 
 def _peak_memory_mb() -> float:
-    """Return the peak resident memory of this process in MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """Return the peak resident memory of this process, or of its largest child, in MiB."""
+    whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    peak = max(resource.getrusage(who).ru_maxrss for who in whose)
     bytes_a_unit = 1 if sys.platform == "darwin" else 1024
     return round(peak * bytes_a_unit / 2**20, 1)
 
