@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from dataclasses import asdict
@@ -10,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from distillery.errors import DistilleryError
+from distillery.errors import DistilleryError, UserError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,6 +26,8 @@ Params = Annotated[
 Data = Annotated[Path, typer.Option(help="Data folder.", file_okay=False)]
 RunName = Annotated[str, typer.Argument(help="Directory name or key of the run.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+# What the disk, and not the code, is to blame for.
+_ENVIRONMENT = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 DEFAULT_PARAMS = Path("params/digits.yaml")
 DEFAULT_DATA = Path("data")
 
@@ -36,6 +39,11 @@ def main() -> None:
     except DistilleryError as error:
         print(f"distillery: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in _ENVIRONMENT:
+            raise
+        print(f"distillery: {error}", file=sys.stderr)
+        sys.exit(DistilleryError.exit_code)
 
 
 def _execute(stage: str, run: str, params: Path, data: Path) -> None:
@@ -43,8 +51,8 @@ def _execute(stage: str, run: str, params: Path, data: Path) -> None:
 
     found = plan.load(params, data).find(run)
     if found.stage != stage:
-        allowed = found.stage
-        raise typer.BadParameter(f"{found.name} is a run of the stage '{allowed}'")
+        message = f"{found.name} is a run of the stage '{found.stage}', not of '{stage}'"
+        raise UserError(message)
     print(stages.execute(data, found))
 
 
@@ -101,16 +109,28 @@ def report(params: Params = DEFAULT_PARAMS, data: Data = DEFAULT_DATA) -> None:
 
 @app.command("import-teacher")
 def import_teacher(
-    file: Annotated[Path, typer.Argument(help="Checkpoint of RepDistiller or mdistiller.")],
-    arch: Annotated[str, typer.Option(help="Its architecture.")],
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="Checkpoint of RepDistiller or mdistiller; without --arch, a run as for the other "
+            "stages.",
+        ),
+    ],
+    arch: Annotated[str | None, typer.Option(help="Architecture of the checkpoint.")] = None,
     params: Params = DEFAULT_PARAMS,
     data: Data = DEFAULT_DATA,
 ) -> None:
     """Make a published checkpoint a teacher run, and print the lines that use it."""
+    if arch is None:
+        if Path(file).is_file():
+            raise UserError(f"{file}: name its architecture with --arch")
+        _execute("import-teacher", file, params, data)
+        return
     from distillery import plan
     from distillery.training import importing
 
-    run, accuracy = importing.import_checkpoint(file, arch, plan.load(params, data), data)
+    run, accuracy = importing.import_checkpoint(Path(file), arch, plan.load(params, data), data)
     print(f"{data / run.location}: test top-1 {accuracy:.2f} %")
     print("Use it in a params file of the same data set:")
     print(f"  teachers:\n    {arch}:\n      arch: {arch}\n      checkpoint:")
@@ -212,7 +232,7 @@ def gc(
     """List or remove runs that no params file wants."""
     from distillery import housekeeping
 
-    files = params or sorted(Path("params").glob("*.yaml"))
+    files = params or sorted(Path("params").glob("*.y*ml"))
     unwanted = housekeeping.unwanted(files, data)
     for path, size in unwanted:
         print(f"{size / 2**20:9.1f} MiB  {path}")
