@@ -1,163 +1,339 @@
-"""The command line: one line and a status of its own for every expected failure."""
+"""The command line: exit statuses, and one line for whatever goes wrong."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
+from processes import Command, wait_for
 from project import Project
 
-from distillery import cli
+from distillery import artifacts, cli, stages
 from distillery.artifacts import Artifact
-from distillery.plan import Plan
+from distillery.training import checkpoint
+
+STAGES = [
+    "prepare",
+    "split",
+    "train-teacher",
+    "embed",
+    "train-student",
+    "evaluate",
+    "collect",
+    "import-teacher",
+]
+OF_EXPERIMENT = ["plan", "report", "adopt", "gc"]
+CHANGES = {"!methods": {"kd": {}}}
 
 
-def call(
-    project: Project, *arguments: str, capsys: pytest.CaptureFixture[str]
-) -> tuple[int, str, str]:
-    """Call the command line in this process and return status, output and errors."""
-    monkey = pytest.MonkeyPatch()
-    monkey.chdir(project.folder)
-    monkey.setattr(sys, "argv", ["distillery", *arguments])
-    try:
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-    finally:
-        monkey.undo()
-    said = capsys.readouterr()
-    return int(ended.value.code or 0), said.out, said.err
+class Result(NamedTuple):
+    status: int
+    out: str
+    error: str
+
+    @property
+    def line(self) -> str:
+        """The only line of the error, as it must be."""
+        (line,) = self.error.splitlines()
+        return line.removeprefix("distillery: ")
+
+
+Distillery = Callable[..., Result]
 
 
 @pytest.fixture
-def planned(project: Project) -> Plan:
-    return project.plan()
+def distillery(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Distillery:
+    """Run the command line in this process."""
+
+    def run(*arguments: Any) -> Result:
+        monkeypatch.setattr(sys, "argv", ["distillery", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        out, error = capsys.readouterr()
+        return Result(end.value.code or 0, out, error)  # type: ignore[arg-type]
+
+    return run
+
+
+def options(project: Project, name: str = "tiny") -> tuple[str, ...]:
+    return "--params", str(project.folder / f"{name}.yaml"), "--data", str(project.data)
+
+
+# What everyone types first
+
+
+def test_help_and_a_known_plan_come_without_torch(project: Project) -> None:
+    """The import of torch takes longer than everything else that these commands do."""
+    project.plan()
+    script = """
+import sys
+from distillery import cli
+for arguments in sys.argv[1:]:
+    command, sys.argv = sys.argv, ["distillery", *arguments.split("|")]
+    try:
+        cli.main()
+    except SystemExit as end:
+        assert not end.code, end.code
+    sys.argv = command
+heavy = {"torch", "pandas", "matplotlib", "accelerate"} & sys.modules.keys()
+assert not heavy, heavy
+"""
+    plan = "|".join(("plan", *options(project)))
+    arguments = ["--help", "train-student|--help", plan, f"verify|--data|{project.data}"]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    for word in (*STAGES, *OF_EXPERIMENT, "schema", "verify", "7 runs, 0 done, 7 to do"):
+        assert word in done.stdout
+
+
+def test_the_schema_is_json(distillery: Distillery) -> None:
+    assert "teachers" in json.loads(distillery("schema").out)["properties"]
+
+
+# Wrong input
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_an_unknown_run_is_refused(project: Project, distillery: Distillery, stage: str) -> None:
+    (run,) = project.plan(CHANGES).stage("train-student")
+    wrong = run.name.replace("kd", "dk")
+    found = distillery(stage, wrong, *options(project))
+    assert found.status == 2
+    assert f"unknown run '{wrong}'; did you mean '{run.name}'?" in found.line
+    assert "`distillery plan` lists the runs" in found.line
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["split", "nothing"], "unknown run 'nothing'"),
-        (["plan", "--params", "none.yaml"], "none.yaml: no such params file"),
-        (["report", "--params", "tiny.yaml"], "this run has not been made; run snakemake to make"),
-        (["gc", "--params", "methods.yaml"], "no params file names the runs to keep"),
         (["methods", "crdd"], "unknown method 'crdd'; did you mean 'crd'?"),
         (["import-teacher", "none.pth", "--arch", "resnet8"], "none.pth: no such file"),
     ],
 )
-def test_wrong_input_is_one_line_and_status_2(
-    project: Project,
-    planned: Plan,
-    capsys: pytest.CaptureFixture[str],
-    arguments: list[str],
-    message: str,
+def test_an_unknown_name_is_refused(
+    project: Project, distillery: Distillery, arguments: list[str], message: str
 ) -> None:
-    if "--params" not in arguments and arguments[0] != "methods":
-        arguments = [*arguments, "--params", "tiny.yaml"]
-    status, _, errors = call(project, *arguments, capsys=capsys)
-    assert status == 2
-    assert message in errors
-    assert errors.count("\n") == 1
+    project.plan()
+    found = distillery(*arguments, *(options(project) if arguments[0] in STAGES else ()))
+    assert found.status == 2
+    assert found.line.startswith(message)
 
 
-def test_a_run_without_its_inputs_says_what_to_do(
-    project: Project, planned: Plan, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run = planned.stage("train-student")[0]
-    status, _, errors = call(
-        project, "train-student", run.name, "--params", "tiny.yaml", capsys=capsys
-    )
-    assert status == 2
-    assert f"input of {run.location}); run snakemake" in errors
-
-
+@pytest.mark.parametrize("stage", STAGES)
 def test_a_run_of_another_stage_is_refused(
-    project: Project, planned: Plan, capsys: pytest.CaptureFixture[str]
+    project: Project, distillery: Distillery, stage: str
 ) -> None:
-    run = planned.stage("split")[0]
-    status, _, errors = call(project, "prepare", run.name, "--params", "tiny.yaml", capsys=capsys)
-    assert status == 2
-    assert "stage 'split'" in errors
+    planned = project.plan(CHANGES)
+    other = "split" if stage == "prepare" else "prepare"
+    (run,) = planned.stage(other)
+    found = distillery(stage, run.name, *options(project))
+    assert found.status == 2
+    assert found.line == f"{run.name} is a run of the stage '{other}', not of '{stage}'"
+    assert not (project.data / run.location).exists()
 
 
-def test_plan_lists_keys_and_what_is_done(
-    project: Project, planned: Plan, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "prepare"])
+def test_a_missing_input_is_named_with_what_to_do(
+    project: Project, distillery: Distillery, stage: str
 ) -> None:
-    project.make(planned, planned.stage("prepare")[0])
-    status, out, _ = call(project, "plan", "--params", "tiny.yaml", "--json", capsys=capsys)
-    runs = {run["stage"]: run for run in json.loads(out)["runs"]}
-    assert status == 0
-    assert runs["prepare"]["done"]
-    assert not runs["collect"]["done"]
-    assert runs["split"]["run"].endswith(runs["split"]["key"])
-    _, out, _ = call(project, "plan", "--params", "tiny.yaml", capsys=capsys)
-    assert (
-        out.splitlines()[-1] == f"{len(planned.runs)} runs, 1 done, {len(planned.runs) - 1} to do"
+    planned = project.plan(CHANGES)
+    if stage == "import-teacher":
+        teachers = {"t": {"arch": "resnet8", "checkpoint": {"file": "t", "sha256": "0" * 64}}}
+        planned = project.plan({"!teachers": teachers})
+    (run, *_) = planned.stage(stage)
+    needed = next(iter(run.inputs.values()))
+    found = distillery(stage, run.name, *options(project))
+    assert found.status == 2
+    assert found.line == (
+        f"{project.data / needed}: this run has not been made (input of {run.location}); "
+        "run snakemake to make it"
     )
 
 
-def test_verify_names_the_damaged_file(
-    project: Project, planned: Plan, capsys: pytest.CaptureFixture[str]
+def test_a_report_needs_results(project: Project, distillery: Distillery) -> None:
+    planned = project.plan()
+    found = distillery("report", *options(project))
+    assert found.status == 2
+    assert f"{planned.collected}: this run has not been made; run snakemake" in found.line
+
+
+@pytest.mark.parametrize("command", [*STAGES, *OF_EXPERIMENT])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "{file}: no such params file"),
+        ("name: [", "{file}: line 1: "),
+        ("named: x\n", "{file}: unknown key 'named'; did you mean 'name'?"),
+    ],
+)
+def test_wrong_params_are_refused(
+    tmp_path: Path, distillery: Distillery, command: str, content: str | None, message: str
 ) -> None:
-    path = project.make(planned, planned.stage("prepare")[0]).path / "test.parquet"
-    assert call(project, "verify", capsys=capsys)[0] == 0
-    path.write_bytes(path.read_bytes()[:-1])
-    status, out, _ = call(project, "verify", capsys=capsys)
-    assert status == 3
-    assert "test.parquet: " in out
-    assert "1 problems" in out
+    file = tmp_path / "some params.yaml"
+    if content is not None:
+        file.write_text(content)
+    run = ["x"] if command in STAGES else []
+    found = distillery(command, *run, "--params", file, "--data", tmp_path / "data")
+    assert found.status == 2
+    assert found.line.startswith(message.format(file=file))
 
 
-def test_gc_removes_only_what_no_params_file_wants(
-    project: Project, planned: Plan, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    "arguments", [["train-student"], ["train"], ["plan", "--parms", "x"], ["plan", "--params", "."]]
+)
+def test_wrong_usage_has_status_2(distillery: Distillery, arguments: list[str]) -> None:
+    assert distillery(*arguments).status == 2
+
+
+# Looking after what is there
+
+
+def test_a_plan_tells_what_is_done(project: Project, distillery: Distillery) -> None:
+    planned = project.plan(CHANGES)
+    first, *others = planned.runs.values()
+    assert distillery(first.stage, first.key, *options(project)).out == (
+        f"{project.data / first.location}\n"
+    )
+    # The manifest's path is as good a name, and a run that is there is made at once.
+    again = distillery(first.stage, f"data/{first.location}/manifest.json", *options(project))
+    assert again.status == 0
+    told = json.loads(distillery("plan", "--json", *options(project)).out)
+    assert told["name"] == "tiny"
+    assert told["report"] == planned.report_key
+    done = {"stage": "prepare", "run": first.location, "key": first.key, "done": True}
+    assert told["runs"][0] == done
+    assert [run["key"] for run in told["runs"][1:]] == [run.key for run in others]
+    assert not any(run["done"] for run in told["runs"][1:])
+    lines = distillery("plan", *options(project)).out.splitlines()
+    assert lines[0].split() == ["done", "prepare", first.location]
+    assert lines[1].split()[:2] == ["to", "do"]
+    assert lines[-1] == f"{len(told['runs'])} runs, 1 done, {len(others)} to do"
+
+
+def test_damage_has_a_status_of_its_own(project: Project, distillery: Distillery) -> None:
+    planned = project.plan()
+    made = project.make(planned, planned.stage("split")[0])
+    found = distillery("verify", "--data", project.data)
+    assert (found.status, found.out) == (0, "2 runs checked, 0 problems\n")
+    table = made.path / "train.csv"
+    table.write_text(table.read_text().replace("1", "2", 1))
+    other = project.data / made.manifest["inputs"]["prepared"]
+    (other / "manifest.json").write_text("{}")
+    found = distillery("verify", "--data", project.data)
+    assert found.status == 3
+    broken, changed, summary = found.out.splitlines()
+    assert str(other / "manifest.json") in broken
+    assert str(table) in changed
+    assert summary == "2 runs checked, 2 problems"
+
+
+def test_a_damaged_input_is_named(project: Project, distillery: Distillery) -> None:
+    planned = project.plan()
+    made = project.make(planned, planned.stage("split")[0])
+    (made.path / "train.csv").unlink()
+    (run,) = planned.stage("train-student")
+    found = distillery("train-student", run.name, *options(project))
+    assert found.status == 3
+    assert found.line.startswith(f"{made.path / 'train.csv'}: missing; delete the folder")
+
+
+def listed(result: Result) -> set[str]:
+    return {line.split()[-1] for line in result.out.splitlines()[:-1]}
+
+
+def test_only_what_no_params_file_wants_is_removed(
+    project: Project, distillery: Distillery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = project.make(planned, planned.stage("split")[0]).path
-    other = project.plan({"data": {"split": {"per_class": 3}}}, "other")
-    dropped = project.make(other, other.stage("split")[0]).path
-    _, out, _ = call(project, "gc", "--params", "tiny.yaml", capsys=capsys)
-    assert dropped.name in out
-    assert kept.name not in out
-    assert dropped.exists()
-    call(project, "gc", "--params", "tiny.yaml", "--remove", capsys=capsys)
-    assert kept.exists()
-    assert not dropped.exists()
+    kept, other = project.plan(), project.plan({"data": {"split": {"per_class": 4}}}, "other")
+    for planned in (kept, other):
+        project.make(planned, planned.stage("split")[0])
+    (wanted,), (unwanted,) = kept.stage("split"), other.stage("split")
+    gc = ("gc", "--data", project.data, "--params")
+    both = distillery(*gc, project.folder / "tiny.yaml", "--params", project.folder / "other.yaml")
+    assert (both.status, both.out) == (0, "0 runs, 0.0 MiB could be removed\n")
+    # What lies in params/ is kept when no file is named.
+    monkeypatch.chdir(project.folder)
+    (project.folder / "params").mkdir()
+    (project.folder / "tiny.yaml").rename(project.folder / "params" / "tiny.yaml")
+    for arguments, verb in (([], "could be removed"), (["--remove"], "removed")):
+        found = distillery("gc", "--data", project.data, *arguments)
+        assert found.status == 0
+        assert listed(found) == {str(project.data / unwanted.location)}
+        assert found.out.splitlines()[-1] == f"1 runs, 0.0 MiB {verb}"
+    assert not (project.data / unwanted.location).exists()
+    assert Artifact(project.data / wanted.location).problems() == []
+    assert distillery("gc", "--data", project.data).out == "0 runs, 0.0 MiB could be removed\n"
 
 
-def test_starting_needs_no_torch() -> None:
-    code = "import sys, distillery.cli; assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
+@pytest.mark.parametrize("content", [None, "methods.yaml", "wrong.yaml", "also.yml"])
+def test_nothing_is_removed_without_a_params_file(
+    project: Project,
+    distillery: Distillery,
+    monkeypatch: pytest.MonkeyPatch,
+    content: str | None,
+) -> None:
+    planned = project.plan()
+    project.make(planned, planned.stage("split")[0])
+    monkeypatch.chdir(project.folder)
+    if content:
+        (project.folder / "params").mkdir()
+        text = "name: [" if content == "wrong.yaml" else (project.folder / "tiny.yaml").read_text()
+        (project.folder / "params" / content).write_text(text)
+    found = distillery("gc", "--remove", "--data", project.data)
+    if content == "also.yml":
+        assert found.out.startswith("0 runs")
+    else:
+        assert found.status == 2
+        assert found.line in (
+            "no params file names the runs to keep",
+            "params/wrong.yaml: line 1: expected the node content, but found '<stream end>'",
+        )
+    assert len(list(artifacts.published(project.data))) == 2
 
 
-def test_a_second_writer_is_told_and_a_stopped_run_resumes(project: Project) -> None:
-    changes = {"training": {"epochs": 2000}}
+# Runs in processes of their own
+
+
+def test_one_writer_and_a_signal(project: Project) -> None:
+    """A second writer has to wait; SIGTERM makes a checkpoint, and the next start goes on."""
+    changes = {"training": {"epochs": 60, "evaluate_every": 60}}
     planned = project.plan(changes)
-    run = planned.stage("train-student")[0]
+    (run,) = planned.stage("train-student")
     for location in run.inputs.values():
         project.make(planned, planned.runs[location])
-    command = [sys.executable, "-m", "distillery", "train-student", run.name]
-    command += ["--params", str(project.params(changes)), "--data", str(project.data)]
-    log = project.folder / "log"
-    with log.open("w") as file:
-        first = subprocess.Popen(command, stderr=file)
-        while "train 2/" not in log.read_text():
-            assert first.poll() is None, log.read_text()
-            time.sleep(0.05)
-        second = subprocess.run(command, capture_output=True, text=True)
-        assert second.returncode == 75
-        assert "another process is computing this run" in second.stderr
-        first.send_signal(signal.SIGTERM)
-        assert first.wait(timeout=60) == 143
-    checkpoint = project.data / ".scratch" / run.name / "checkpoint.pt"
-    assert checkpoint.exists()
-    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
-    third = subprocess.run(command, capture_output=True, text=True)
-    assert third.returncode == 3
-    assert "checkpoint.pt: unreadable" in third.stderr
-    # What the message advises.
-    shutil.rmtree(checkpoint.parent)
-    short = project.plan(name="tiny")
-    assert Artifact(project.make(short, short.stage("train-student")[0]).path).problems() == []
+    train = ("train-student", run.name, *options(project))
+    first = Command(project.folder, *train)
+    wait_for(lambda: "train 1/" in first.output(), "the first epoch")
+    first.send(signal.SIGSTOP)
+    second = Command(project.data, *train)
+    assert second.status() == 75
+    assert second.output() == f"distillery: {run.name}: another process is computing this run\n"
+    first.send(signal.SIGTERM)
+    first.send(signal.SIGCONT)
+    assert first.status() == 143
+    assert first.output().splitlines()[-1] == (
+        "distillery: stopped; the next start resumes from the checkpoint"
+    )
+    saved = checkpoint.load(project.data / artifacts.SCRATCH / run.name)
+    assert saved
+    epochs = len(saved["cursor"]["history"])
+    assert 1 <= epochs < 60
+    assert not (project.data / run.location).exists()
+    again = Command(project.folder, *train)
+    assert again.status() == 0, again.output()
+    assert f"train {epochs}/60" not in again.output()
+    assert f"train {epochs + 1}/60" in again.output()
+    straight = Project(project.folder / "other")
+    for location in run.inputs.values():
+        straight.make(planned, planned.runs[location])
+    expected = Artifact(stages.execute(straight.data, run))
+    assert Artifact(project.data / run.location).manifest["files"] == expected.manifest["files"]

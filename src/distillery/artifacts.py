@@ -296,6 +296,9 @@ def _publish(
     record: dict[str, Any],
     adopted_from: list[dict[str, str]],
 ) -> None:
+    for leftover in out.rglob(".*.tmp"):
+        # Of a process that was killed while it wrote.
+        leftover.unlink()
     manifest = {
         "format": _FORMAT,
         **run.as_dict(),

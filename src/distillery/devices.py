@@ -18,6 +18,8 @@ from typing import Any
 
 import torch
 
+from distillery.errors import UserError
+
 _POLL_SECONDS = 1.0
 _held: list[Any] = []
 
@@ -43,15 +45,34 @@ def lease_one() -> int:
 
 
 def lease_for_children(count: int) -> str:
-    """Lease ``count`` accelerators and return the value of CUDA_VISIBLE_DEVICES for children."""
-    identities = _visible_ids()
-    chosen: list[str] = []
-    while len(chosen) < count:
-        free = [name for name in identities if name not in chosen]
-        stack = contextlib.ExitStack()
-        chosen.append(free[stack.enter_context(lease(free, _lock_folder()))])
-        _held.append(stack)
+    """Lease ``count`` accelerators and return the value of CUDA_VISIBLE_DEVICES for children.
+
+    Raises:
+        UserError: there are fewer.
+    """
+    stack = contextlib.ExitStack()
+    chosen = stack.enter_context(lease_several(_visible_ids(), count, _lock_folder()))
+    _held.append(stack)
     return ",".join(chosen)
+
+
+@contextlib.contextmanager
+def lease_several(identities: list[str], count: int, folder: Path) -> Iterator[list[str]]:
+    """Hold the locks of ``count`` devices and yield their names.
+
+    Raises:
+        UserError: there are fewer.
+    """
+    if count > len(identities):
+        raise UserError(f"{count} processes need a device each; {len(identities)} are visible")
+    chosen: list[str] = []
+    with contextlib.ExitStack() as stack:
+        # One at a time: two runs that each wait for what the other holds would wait for ever.
+        with lease(["several"], folder):
+            while len(chosen) < count:
+                free = [name for name in identities if name not in chosen]
+                chosen.append(free[stack.enter_context(lease(free, folder))])
+        yield chosen
 
 
 @contextlib.contextmanager
@@ -73,7 +94,7 @@ def lease(identities: list[str], folder: Path, patience: float | None = None) ->
     deadline = None if patience is None else time.monotonic() + patience
     while True:
         for number, identity in enumerate(identities):
-            file = (folder / f"gpu-{identity}.lock").open("a")
+            file = (folder / f"gpu-{identity.replace('/', '-')}.lock").open("a")
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -93,7 +114,7 @@ def _visible_ids() -> list[str]:
     """Return names of the visible devices that are the same in every process of this machine."""
     listed = os.environ.get("CUDA_VISIBLE_DEVICES")
     if listed:
-        return listed.split(",")
+        return [name.strip() for name in listed.split(",")]
     return [str(number) for number in range(torch.cuda.device_count())]
 
 

@@ -1,109 +1,386 @@
-"""Two processes compute the loss and the gradient of one process with the whole batch."""
+"""Two processes compute what one does, stop when they are asked to, and resume."""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import signal
-import subprocess
-import sys
+import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
+import torch
+import torch.distributed as dist
+from processes import FORKED, Command, wait_for
 from project import Project
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
-from distillery.artifacts import Artifact
-
-# Run by two processes: each takes every second row, and the gradients are averaged as DDP does.
-SCRIPT = """
-import sys, torch, torch.distributed as dist
-from torch import nn
-from helpers import context
-from distillery.methods import registry
-from distillery.methods.base import Batch
-from distillery.models.base import Outputs
+from distillery.artifacts import Artifact, Run, checksum
+from distillery.data.prepared import Card, ImageSet, load_training
+from distillery.data.settings import Augmentation
+from distillery.embeddings.views import ViewSchedule
+from distillery.methods import registry as methods
+from distillery.methods.base import Batch, Context, Weights
+from distillery.models.base import Classifier, ModelSpec, Outputs, Tape
+from distillery.training import checkpoint, distributed, loop, session, worker
 from distillery.training.distiller import Distiller
-from distillery.training.distributed import gather
+from distillery.training.feed import Feed
 
-class Linear(nn.Module):
-    def __init__(self):
+IMAGES, BATCH, STEPS = 24, 8, 4
+
+
+def in_two_processes(target: Callable[..., Any], folder: Path, *arguments: Any) -> list[Any]:
+    """Run ``target(rank, ...)`` in two processes and return what each returns."""
+    jobs = [
+        FORKED.Process(target=_in_group, args=(target, folder, rank, arguments))
+        for rank in range(2)
+    ]
+    for job in jobs:
+        job.start()
+    for job in jobs:
+        job.join(60)
+        assert job.exitcode == 0
+    return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
+
+
+def _in_group(target: Callable[..., Any], folder: Path, rank: int, arguments: Any) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", f"file://{folder}/group", rank=rank, world_size=2)
+    torch.save(target(rank, *arguments), folder / f"{rank}.pt")
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+def _coupled(rows: Tensor) -> Tensor:
+    """A loss in which every row meets every other one."""
+    return torch.logsumexp(rows @ rows.T, dim=1).mean() + rows.sin().sum()
+
+
+def _rows() -> Tensor:
+    return torch.randn(12, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+
+def _share(rows: Tensor, rank: int, group: int) -> Tensor:
+    """Return every second image, of which each has ``group`` rows."""
+    return rows.unflatten(0, (-1, group))[rank::2].flatten(0, 1)
+
+
+def _gathered(rank: int, group: int) -> dict[str, Tensor]:
+    own = _share(_rows(), rank, group).clone().requires_grad_()
+    joined = distributed.gather(own, group)
+    loss = _coupled(joined)
+    loss.backward()
+    return {"joined": joined.detach(), "loss": loss.detach(), "gradient": own.grad / 2}
+
+
+@pytest.mark.parametrize("group", [1, 3])
+def test_gathering_keeps_order_and_gradient(tmp_path: Path, group: int) -> None:
+    whole = _rows().requires_grad_()
+    loss = _coupled(whole)
+    loss.backward()
+    assert whole.grad is not None
+    found = in_two_processes(_gathered, tmp_path, group)
+    for rank, part in enumerate(found):
+        assert torch.equal(part["joined"], whole)
+        torch.testing.assert_close(part["loss"], loss.detach(), rtol=1e-12, atol=1e-12)
+        # Averaging over processes divides by their number.
+        expected = _share(whole.grad, rank, group)
+        torch.testing.assert_close(part["gradient"], expected, rtol=1e-12, atol=1e-12)
+
+
+class _Linear(Classifier):
+    """A student whose images do not meet in it, as they would in batch normalisation."""
+
+    head_path = "fc"
+
+    def __init__(self) -> None:
         super().__init__()
-        self.body, self.head = nn.Linear(12, 6), nn.Linear(6, 5)
-    def forward(self, images, **wanted):
-        embedding = self.body(images.flatten(1))
-        return Outputs(self.head(embedding), embedding)
+        self.stem = nn.Linear(12, 6)
+        self.fc = nn.Linear(6, 3)
 
-def run(name, options, rank, world):
+    def trunk(self, images: Tensor, tape: Tape) -> Tensor:
+        return self.stem(images.flatten(1)).tanh()[:, :, None, None]
+
+
+OPTIONS = {"infonce": {"dim": 4}, "crd": {"dim": 4, "negatives": 7}, "kd": {}}
+
+
+def _steps(rank: int, method: str, processes: int = 2) -> dict[str, Any]:
+    """Train a few steps in double precision; return losses, gradients and the final state."""
     torch.manual_seed(0)
-    labels = torch.arange(40) % 5
-    kind = registry.load(name)
-    method = kind(kind.Options(**options), context(6, 4, labels=labels))
-    distiller = Distiller(Linear(), method, kind.weights, None, gather if world > 1 else None)
-    distiller.double()
-    rows = torch.arange(8, 24)
-    images = torch.randn(40, 1, 3, 4, dtype=torch.float64)
-    teacher = torch.randn(40, 4, dtype=torch.float64)
-    losses = []
-    for step in range(3):
-        mine = rows[rank::world]
-        outputs = Outputs(torch.zeros(len(mine), 5, dtype=torch.float64), teacher[mine])
-        found = distiller(images[mine], outputs, Batch(mine, labels[mine], 0, step))
-        distiller.zero_grad()
-        found.loss.backward()
-        for parameter in distiller.parameters():
-            if world > 1:
-                dist.all_reduce(parameter.grad)
-            parameter.grad /= world
-        with torch.no_grad():
-            for parameter in distiller.parameters():
-                parameter -= 0.1 * parameter.grad
-        method.after_step()
-        losses.append({k: v for k, v in found.terms.items() if k.startswith("method")})
-    return losses, distiller.state_dict()
-
-dist.init_process_group("gloo")
-rank = dist.get_rank()
-for name, options in (("infonce", {"dim": 4}), ("crd", {"dim": 4, "negatives": 10})):
-    losses, state = run(name, options, rank, 2)
-    expected_losses, expected = run(name, options, 0, 1)
-    for found, wanted in zip(losses, expected_losses, strict=True):
-        for term in wanted:
-            torch.testing.assert_close(found[term], wanted[term], rtol=1e-10, atol=1e-12)
-    for key in expected:
-        torch.testing.assert_close(state[key], expected[key], rtol=1e-10, atol=1e-12)
-dist.destroy_process_group()
-"""
+    labels = torch.arange(IMAGES) % 3
+    images = torch.randn(IMAGES, 1, 3, 4, dtype=torch.float64)
+    teacher = Outputs(*(torch.randn(IMAGES, n, dtype=torch.float64) for n in (3, 5)))
+    specs = [ModelSpec("linear", 3, 1, 4, width, (), 0) for width in (6, 5)]
+    kind, kd = methods.load(method), methods.load("kd")
+    context = Context(*specs, labels, seed=1)
+    whole = Distiller(
+        _Linear(),
+        kind(kind.Options(**OPTIONS[method]), context),
+        Weights(ce=1, kd=0.5, method=0.8),
+        kd(kd.Options(), context),
+        distributed.gather if processes > 1 else None,
+    ).double()
+    model = whole
+    if processes > 1:
+        # Without copying the buffers of the first process: they have to agree by themselves.
+        model = DistributedDataParallel(whole, find_unused_parameters=True, broadcast_buffers=False)
+    optimizer = torch.optim.SGD(whole.parameters(), lr=0.1, momentum=0.9)
+    found = []
+    for step in range(STEPS):
+        rows = torch.randperm(IMAGES)[:BATCH][rank::processes]
+        batch = Batch(rows, labels[rows], epoch=0, step=step)
+        computed = model(images[rows], Outputs(teacher[0][rows], teacher[1][rows]), batch)
+        computed.loss.backward()
+        gradients = {name: value.grad.clone() for name, value in whole.named_parameters()}
+        found.append({"terms": dict(computed.terms), "gradients": gradients})
+        optimizer.step()
+        optimizer.zero_grad()
+        whole.method.after_step()
+    return {"steps": found, "state": whole.state_dict()}
 
 
-def test_two_processes_equal_one(tmp_path: Path) -> None:
-    script = tmp_path / "compare.py"
-    script.write_text(SCRIPT)
-    helpers = Path(__file__).parents[1] / "golden"
-    environment = {**os.environ, "PYTHONPATH": str(helpers), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    done = subprocess.run(
-        [*command, str(script)], env=environment, capture_output=True, text=True, timeout=300
+@pytest.mark.parametrize("method", OPTIONS)
+def test_two_processes_take_the_steps_of_one(tmp_path: Path, method: str) -> None:
+    alone = _steps(0, method, processes=1)
+    first, second = in_two_processes(_steps, tmp_path, method)
+    for one, *two in zip(alone["steps"], first["steps"], second["steps"], strict=True):
+        for name, expected in one["terms"].items():
+            # A term over gathered outputs is the same everywhere, the others are means of shares.
+            found = [part["terms"][name] for part in two]
+            if name.startswith("method_") and method != "kd":
+                assert torch.equal(*found), name
+            mean = torch.stack(found).mean()
+            torch.testing.assert_close(mean, expected, rtol=1e-12, atol=1e-12, msg=name)
+        for name, expected in one["gradients"].items():
+            for part in two:
+                torch.testing.assert_close(
+                    part["gradients"][name], expected, rtol=1e-12, atol=1e-12, msg=name
+                )
+    assert alone["state"].keys() == first["state"].keys()
+    for name, expected in alone["state"].items():
+        assert torch.equal(first["state"][name], second["state"][name]), name
+        torch.testing.assert_close(first["state"][name], expected, rtol=1e-12, atol=1e-12, msg=name)
+    banks = {name for name in alone["state"] if name.endswith("_bank")}
+    assert len(banks) == (2 if method == "crd" else 0)
+
+
+def _agreeing(rank: int) -> dict[str, Tensor]:
+    norm = nn.BatchNorm1d(2)
+    norm(torch.full((4, 2), float(rank)) + torch.rand(4, 2))
+    distributed.agree(norm)
+    return norm.state_dict()
+
+
+def test_processes_agree_on_running_statistics(tmp_path: Path) -> None:
+    first, second = in_two_processes(_agreeing, tmp_path)
+    for name in first:
+        assert torch.equal(first[name], second[name])
+    assert first["running_mean"].max() < 0.1
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_the_shares_of_processes_make_up_the_batches_of_one(
+    shared_project: Project, processes: int
+) -> None:
+    planned = shared_project.plan()
+    split = shared_project.make(planned, planned.stage("split")[0])
+    prepared = Artifact(shared_project.data / split.manifest["inputs"]["prepared"])
+    images = load_training(prepared, split)
+    alone = _batches(images, prepared, 0, 1)
+    shares = [_batches(images, prepared, rank, processes) for rank in range(processes)]
+    assert len(alone) == 3
+    for whole, *parts in zip(alone, *shares, strict=True):
+        assert len({len(part) for part in parts}) == 1
+        joined = np.stack(parts, axis=1).reshape(-1)
+        assert len(whole) - len(joined) < processes
+        assert np.array_equal(joined, whole[: len(joined)])
+
+
+def _batches(images: ImageSet, prepared: Artifact, rank: int, processes: int) -> list[Any]:
+    feed = Feed(
+        images,
+        Card.load(prepared),
+        Augmentation(pad=1, flip=False),
+        ViewSchedule(9, slots=3, seed=0),
+        batch_size=32,
+        seed=0,
+        rank=rank,
+        processes=processes,
     )
-    assert done.returncode == 0, done.stderr
+    return [item.batch.position.numpy() for item in feed.epoch(1)]
 
 
+# Whole runs
+
+
+def prepared_run(project: Project, **training: int) -> Run:
+    """Return a student of two processes whose inputs are there."""
+    data = {"split": {"per_class": 16}}
+    planned = project.plan({"data": data, "compute": {"processes": 2}, "training": training})
+    (run,) = planned.stage("train-student")
+    for location in run.inputs.values():
+        project.make(planned, planned.runs[location])
+    return run
+
+
+class _Stopping(loop.Loop):
+    """A loop that gets a signal after a given number of steps, in one of the processes."""
+
+    steps_left = 0
+
+    def _step(self, *arguments: Any) -> Any:
+        step = super()._step(*arguments)
+        _Stopping.steps_left -= 1
+        if _Stopping.steps_left == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step
+
+
+def _work(rank: int, scratch: Path, port: int, stop_after: int) -> None:
+    """Do what torch's agent makes a worker do."""
+    of_all = {"TORCHELASTIC_RUN_ID": "test", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    os.environ.update(of_all, MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank))
+    _Stopping.steps_left = stop_after
+    session.Loop = _Stopping  # type: ignore[misc]
+    # Both measure a share of the test images.
+    session._TEST_BATCH = 100
+    worker.main(scratch)
+
+
+def work(project: Project, run: Run, name: str, stop_in_second: int = 0) -> list[int | None]:
+    """Compute a run in two workers; return their exit statuses."""
+    scratch = project.folder / name
+    (scratch / "out").mkdir(parents=True, exist_ok=True)
+    task = {"run": run.as_dict(), "data": str(project.data)}
+    (scratch / distributed.TASK).write_text(json.dumps(task))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    jobs = [
+        FORKED.Process(target=_work, args=(rank, scratch, port, rank * stop_in_second))
+        for rank in range(2)
+    ]
+    for job in jobs:
+        job.start()
+    for job in jobs:
+        job.join(60)
+    return [job.exitcode for job in jobs]
+
+
+def results(folder: Path) -> dict[str, str]:
+    return {path.name: checksum(path) for path in sorted(folder.iterdir())}
+
+
+def test_a_signal_to_one_process_stops_both_and_they_resume_with_the_same_bits(
+    project: Project,
+) -> None:
+    run = prepared_run(project, epochs=3, batch_size=6)
+    assert work(project, run, "straight") == [0, 0]
+    out = project.folder / "straight" / "out"
+    straight = results(out)
+    assert list(straight) == [
+        "history.parquet",
+        "metrics.json",
+        "model.safetensors",
+        "test.parquet",
+    ]
+    # They agree on stopping in step 20, in the middle of the first epoch.
+    assert work(project, run, "stopped", stop_in_second=5) == [143, 143]
+    told = json.loads((project.folder / "stopped" / distributed.FAILURE).read_text())
+    assert told["kind"] == "Interrupted"
+    saved = checkpoint.load(project.folder / "stopped")
+    assert saved
+    assert (saved["cursor"]["epoch"], saved["cursor"]["step"]) == (0, 20)
+    assert work(project, run, "stopped") == [0, 0]
+    assert results(project.folder / "stopped" / "out") == straight
+    # The measured accuracy is that of the stored network.
+    table = pq.read_table(out / "test.parquet")
+    found = np.stack(table["logits"].to_numpy()).argmax(axis=1) == table["label"].to_numpy()
+    measured = json.loads((out / "metrics.json").read_text())["test_top1"]
+    assert measured == pytest.approx(100 * found.mean())
+
+
+def running(run: Run) -> list[str]:
+    """Return the command lines of all agents and workers of a run."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            line = path.read_bytes().replace(b"\0", b" ").decode()
+            if run.name in line and "distillery.training" in line:
+                found.append(line)
+    return found
+
+
+def command(project: Project, run: Run) -> Command:
+    options = ("--params", str(project.folder / "tiny.yaml"), "--data", str(project.data))
+    return Command(project.folder, "train-student", run.name, *options)
+
+
+NEEDS_PROC = pytest.mark.skipif(
+    not Path("/proc/self").exists(), reason="looks for processes in /proc"
+)
+
+
+@NEEDS_PROC
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGINT])
+def test_a_run_can_be_stopped_before_its_processes_train(
+    project: Project, number: signal.Signals
+) -> None:
+    run = prepared_run(project)
+    started = command(project, run)
+    wait_for(lambda: running(run), "an agent")
+    started.send(number)
+    assert started.status() == 143
+    assert started.output().splitlines()[-1] == (
+        "distillery: stopped; the next start resumes from the last checkpoint, if any"
+    )
+    assert not running(run)
+    assert not (project.data / run.location).exists()
+
+
+@NEEDS_PROC
 @pytest.mark.slow
-def test_a_stopped_run_of_two_processes_resumes(project: Project) -> None:
-    changes = {"compute": {"processes": 2}, "training": {"epochs": 400}, "!methods": {"ce": {}}}
-    planned = project.plan(changes)
-    for stage in ("prepare", "split"):
-        project.make(planned, planned.stage(stage)[0])
-    run = planned.stage("train-student")[0]
-    command = [sys.executable, "-m", "distillery", "train-student", run.name]
-    command += ["--params", str(project.params(changes)), "--data", str(project.data)]
-    with (project.folder / "log").open("w") as log:
-        process = subprocess.Popen(command, cwd=project.folder, stdout=log, stderr=log)
-        while "train 3/" not in (project.folder / "log").read_text():
-            assert process.poll() is None, (project.folder / "log").read_text()
-            time.sleep(0.1)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=120) == 143
-    assert (project.data / ".scratch" / run.name / "checkpoint.pt").exists()
-    done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert Artifact(project.data / run.location).json("metrics.json")["epochs"] == 400
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_stopped_run_leaves_no_process_behind_and_resumes(
+    project: Project, number: signal.Signals
+) -> None:
+    epochs = 12
+    run = prepared_run(project, epochs=epochs, evaluate_every=epochs)
+    first = command(project, run)
+    wait_for(lambda: "train 1/" in first.output(), "the first epoch")
+    sent = time.monotonic()
+    first.send(number)
+    if number != signal.SIGKILL:
+        # Impatience does no harm.
+        time.sleep(0.1)
+        first.send(number)
+        assert first.status() == 143
+        assert time.monotonic() - sent < 25
+        assert not running(run)
+    else:
+        # The workers notice the death of their parent; until they are gone nobody else may start.
+        first.status()
+        second = command(project, run)
+        assert second.status() == 75
+        assert "processes of an earlier start of this run are not through" in second.output()
+        wait_for(lambda: not running(run), "the end of the workers")
+    scratch = project.data / ".scratch" / run.name
+    saved = checkpoint.load(scratch)
+    assert saved
+    assert 1 <= saved["cursor"]["epoch"] < epochs
+    again = command(project, run)
+    assert again.status() == 0, again.output()
+    history = pd.read_parquet(project.data / run.location / "history.parquet")
+    assert list(history["epoch"]) == list(range(1, epochs + 1))
+    assert "train 1/" not in again.output()
+    assert not scratch.exists()

@@ -1,120 +1,354 @@
-"""Published checkpoints become teachers, and nothing in a file is ever executed."""
+"""Published checkpoints become teachers; whatever else a file may hold is refused unexecuted."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from project import Project
+from ruamel.yaml import YAML
+from safetensors.torch import load_file
+from torch import nn
 
-from distillery import stages
-from distillery.artifacts import Artifact, checksum
+from distillery import cli, predictions, stages
+from distillery.artifacts import Artifact, Run, checksum
+from distillery.data.augmentation import normalise
 from distillery.data.prepared import Card, load
 from distillery.errors import UserError
-from distillery.inference import predict
 from distillery.models import registry
-from distillery.models.weights import load_network
+from distillery.models.base import Classifier
 from distillery.plan import Plan
-from distillery.training import importing
+from distillery.training import imported
+
+FILE = "ckpt_epoch_240.pth"
 
 
-def network() -> torch.nn.Module:
-    torch.manual_seed(0)
-    return registry.build("resnet8", num_classes=10, in_channels=1)
+def network(seed: int = 0, arch: str = "resnet8") -> Classifier:
+    """A network with other running statistics than a new one has."""
+    torch.manual_seed(seed)
+    made = registry.build(arch, num_classes=10, in_channels=1)
+    made(torch.rand(64, 1, 8, 8))
+    return made.eval()
 
 
-def containers(state: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "RepDistiller": {"epoch": 240, "model": state, "best_acc": torch.tensor(70.0)},
-        "mdistiller": {"model": state, "epoch": 240, "best_acc": 70.0},
-        "state_dict": {"state_dict": state},
-        "DataParallel": {f"module.{name}": tensor for name, tensor in state.items()},
+def optimiser(of: nn.Module) -> dict[str, Any]:
+    """The state of an optimiser that has done a step."""
+    made = torch.optim.SGD(of.parameters(), lr=0.1, momentum=0.9)
+    of(torch.rand(2, 1, 8, 8)).logits.sum().backward()
+    made.step()
+    made.zero_grad()
+    return made.state_dict()
+
+
+def repdistiller(of: Classifier, file: Path) -> None:
+    weights = {name: value.clone() for name, value in of.state_dict().items()}
+    accuracy, steps = torch.tensor(72.34), optimiser(of)
+    content = {"epoch": 240, "model": weights, "accuracy": accuracy, "optimizer": steps}
+    # Published in the format of early versions of torch.
+    torch.save(content, file, _use_new_zipfile_serialization=False)
+
+
+def mdistiller(of: Classifier, file: Path) -> None:
+    weights = {f"module.{name}": value.clone() for name, value in of.state_dict().items()}
+    torch.save({"epoch": 240, "model": weights, "optimizer": optimiser(of), "best_acc": 75.1}, file)
+
+
+def data_parallel(of: Classifier, file: Path) -> None:
+    torch.save({f"module.{name}": value for name, value in of.state_dict().items()}, file)
+
+
+def state_dict(of: Classifier, file: Path) -> None:
+    torch.save({"state_dict": of.state_dict()}, file)
+
+
+def with_checkpoint(file: Path, arch: str = "resnet8", **changes: Any) -> dict[str, Any]:
+    checkpoint = {"file": file.name, "sha256": checksum(file), **changes}
+    return {"!teachers": {"t": {"arch": arch, "checkpoint": checkpoint}}}
+
+
+def planned_import(project: Project, changes: dict[str, Any]) -> tuple[Plan, Run]:
+    planned = project.plan(changes)
+    (run,) = planned.stage("import-teacher")
+    return planned, run
+
+
+def expected_accuracy(prepared: Artifact, of: Classifier) -> float:
+    images, card = load(prepared, "test"), Card.load(prepared)
+    with torch.inference_mode():
+        logits = of(normalise(images.images, card.mean, card.std)).logits
+    return 100 * (logits.argmax(dim=1) == images.labels).double().mean().item()
+
+
+@pytest.mark.parametrize("kind", [repdistiller, mdistiller, data_parallel, state_dict])
+@pytest.mark.parametrize("place", ["raw", "elsewhere"])
+def test_a_published_checkpoint_is_imported(
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: Callable[[Classifier, Path], None],
+    place: str,
+) -> None:
+    folder = project.data / "raw" if place == "raw" else project.folder / "elsewhere"
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("DISTILLERY_DATA", str(project.folder / "elsewhere"))
+    kind(network(), folder / FILE)
+    planned, run = planned_import(project, with_checkpoint(folder / FILE))
+    artifact = project.make(planned, run)
+    stored, original = load_file(artifact.file("model.safetensors")), network().state_dict()
+    assert stored.keys() == original.keys()
+    for name, weight in original.items():
+        assert torch.equal(stored[name], weight), name
+    prepared = Artifact(project.data / artifact.manifest["inputs"]["prepared"])
+    accuracy = expected_accuracy(prepared, network())
+    assert artifact.json("metrics.json") == {"test_top1": accuracy}
+    told = predictions.read(artifact)
+    assert 100 * (told.logits.argmax(axis=1) == told.labels).mean() == accuracy
+    origin = {"file": FILE, "sha256": checksum(folder / FILE)}
+    assert artifact.manifest["record"]["origin"] == origin
+
+
+def test_an_imported_teacher_serves_students_from_the_cache_and_live(project: Project) -> None:
+    (project.data / "raw").mkdir(parents=True)
+    file = project.data / "raw" / FILE
+    mdistiller(network(), file)
+    changes = {**with_checkpoint(file), "!methods": {"ce": {}, "kd": {}, "at": {}}}
+    planned = project.plan({**changes, "training": {"epochs": 1}})
+    project.make_all(planned)
+    assert not planned.pending(project.data)
+    inputs = {
+        run.settings["method"]: list(run.inputs.values()) for run in planned.stage("train-student")
     }
+    (teacher,), (cache,) = planned.stage("import-teacher"), planned.stage("embed")
+    assert cache.inputs["teacher"] == teacher.location
+    assert cache.location in inputs["kd"]
+    assert teacher.location in inputs["at"]
+    row = next(row for row in planned.rows if row.table == "teachers")
+    metrics = Artifact(project.data / row.evaluations["classification"]).json("metrics.json")
+    own = Artifact(project.data / teacher.location).json("metrics.json")
+    assert metrics["top1"] == pytest.approx(own["test_top1"])
+    assert metrics["agreement"] == 100
 
 
-def with_checkpoint(project: Project, path: Path, digest: str | None = None) -> Plan:
-    checkpoint = {"file": path.name, "sha256": digest or checksum(path)}
-    return project.plan(
-        {"!teachers": {"t": {"arch": "resnet8", "checkpoint": checkpoint}}, "!methods": {"kd": {}}}
-    )
+class _Payload:
+    """Unpickled by `pickle.load`, it makes a file."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> Any:
+        return os.system, (f"touch '{self.mark}'",)
 
 
-def in_raw(project: Project, content: Any, name: str = "net.pth") -> Path:
-    path = project.data / "raw" / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(content, bytes):
-        path.write_bytes(content)
-    else:
-        torch.save(content, path)
-    return path
+def _malicious(file: Path, mark: Path) -> None:
+    file.write_bytes(pickle.dumps({"model": _Payload(mark)}, protocol=2))
 
 
-@pytest.mark.parametrize("container", containers({}))
-def test_a_checkpoint_serves_as_teacher(project: Project, container: str) -> None:
-    original = network()
-    path = in_raw(project, containers(original.state_dict())[container])
-    planned = with_checkpoint(project, path)
-    teacher = project.make(planned, planned.stage("import-teacher")[0])
-    prepared = Artifact(project.data / teacher.manifest["inputs"]["prepared"])
-    card = Card.load(prepared)
-    loaded = load_network(teacher, card)
-    for name, tensor in original.state_dict().items():
-        assert torch.equal(loaded.state_dict()[name], tensor), name
-    found = predict(loaded, load(prepared, "test"), card)
-    accuracy = 100 * (found.logits.argmax(axis=1) == found.labels).mean()
-    assert teacher.json("metrics.json")["test_top1"] == pytest.approx(accuracy)
-    assert teacher.manifest["record"]["origin"] == {"file": "net.pth", "sha256": checksum(path)}
-    student = project.make(planned, planned.stage("train-student")[0])
-    assert student.json("metrics.json")["epochs"] == 3
+def _malicious_zip(file: Path, mark: Path) -> None:
+    torch.save({"model": network().state_dict(), "opt": _Payload(mark)}, file)
 
 
-def test_the_command_copies_checks_and_plans_the_same_run(project: Project, tmp_path: Path) -> None:
-    source = tmp_path / "downloads" / "net.pth"
-    source.parent.mkdir()
-    torch.save({"model": network().state_dict()}, source)
-    run, accuracy = importing.import_checkpoint(source, "resnet8", project.plan(), project.data)
-    assert 0 <= accuracy <= 100
-    planned = with_checkpoint(project, project.data / "raw" / "net.pth")
-    assert planned.stage("import-teacher")[0].location == run.location
+def _whole_module(file: Path, mark: Path) -> None:
+    torch.save(network(), file)
 
 
-class Malicious:
-    def __reduce__(self) -> tuple[Any, tuple[str, ...]]:
-        return os.mkdir, ("executed",)
+def _truncated(file: Path, mark: Path) -> None:
+    mdistiller(network(), file)
+    file.write_bytes(file.read_bytes()[:-5000])
+
+
+def _truncated_old(file: Path, mark: Path) -> None:
+    repdistiller(network(), file)
+    file.write_bytes(file.read_bytes()[:5000])
+
+
+def _empty(file: Path, mark: Path) -> None:
+    file.touch()
+
+
+def _list(file: Path, mark: Path) -> None:
+    torch.save([torch.zeros(2)], file)
+
+
+def _numbers(file: Path, mark: Path) -> None:
+    torch.save({0: torch.zeros(2)}, file)
+
+
+def _other_arch(file: Path, mark: Path) -> None:
+    mdistiller(network(arch="resnet14"), file)
+
+
+def _other_classes(file: Path, mark: Path) -> None:
+    mdistiller(registry.build("resnet8", num_classes=7, in_channels=1), file)
+
+
+def _lacking(file: Path, mark: Path) -> None:
+    weights = network().state_dict()
+    del weights["bn1.weight"]
+    torch.save(weights, file)
+
+
+REFUSED = {
+    _malicious: "not a checkpoint of weights alone (it holds a posix.system); it is not loaded",
+    _malicious_zip: "not a checkpoint of weights alone (it holds a posix.system); it is not",
+    _whole_module: "not a checkpoint of weights alone (it holds a distillery.models.resnet.",
+    _truncated: "not a readable checkpoint (",
+    _truncated_old: "not a readable checkpoint (",
+    _empty: "not a readable checkpoint (",
+    _list: "holds no weights (allowed: a state dict, or one under 'model')",
+    _numbers: "holds no weights (allowed: a state dict, or one under 'model')",
+    _other_arch: "unknown weight 'layer1.1.conv1.weight'; is the architecture right?",
+    _other_classes: "'fc.weight' has shape (7, 64) instead of (10, 64)",
+    _lacking: "has no weight 'bn1.weight'; is the architecture right?",
+}
+
+
+@pytest.mark.parametrize("make", REFUSED, ids=lambda make: make.__name__.strip("_"))
+def test_other_files_are_refused_in_one_line(
+    project: Project, make: Callable[[Path, Path], None]
+) -> None:
+    file, mark = project.folder / FILE, project.folder / "executed"
+    make(file, mark)
+    (project.data / "raw").mkdir(parents=True)
+    kept = project.data / "raw" / FILE
+    kept.write_bytes(file.read_bytes())
+    planned, run = planned_import(project, with_checkpoint(file))
+    with pytest.raises(UserError) as error:
+        project.make(planned, run)
+    message = str(error.value)
+    assert message.startswith(f"{kept}: {REFUSED[make]}")
+    assert "\n" not in message
+    assert not mark.exists()
+    assert not (project.data / run.location).exists()
+
+
+def test_the_payload_is_no_dud(tmp_path: Path) -> None:
+    _malicious(tmp_path / FILE, tmp_path / "executed")
+    pickle.loads((tmp_path / FILE).read_bytes())
+    assert (tmp_path / "executed").exists()
+
+
+def test_a_damaged_file_fails_in_no_other_way(tmp_path: Path) -> None:
+    """Cut off or with changed bytes at many places, old format and new."""
+    some = dict(list(network().state_dict().items())[:4])
+    file = tmp_path / FILE
+    for zipped in (True, False):
+        torch.save({"model": some}, file, _use_new_zipfile_serialization=zipped)
+        content = file.read_bytes()
+        for place in range(1, len(content), 37):
+            changed = bytes([*content[: place - 1], content[place - 1] ^ 0x41, *content[place:]])
+            for damaged in (content[:place], changed):
+                file.write_bytes(damaged)
+                # Some changes hit nothing but a number, which is what checksums are for.
+                with contextlib.suppress(UserError):
+                    imported.read_state(file)
+
+
+def test_another_file_than_the_params_name_is_refused(project: Project) -> None:
+    (project.data / "raw").mkdir(parents=True)
+    file = project.data / "raw" / FILE
+    data_parallel(network(), file)
+    planned, run = planned_import(project, with_checkpoint(file, sha256="0" * 64))
+    with pytest.raises(UserError, match=rf"{FILE}: sha256 is {checksum(file)}, not 0{{64}} as"):
+        project.make(planned, run)
+
+
+def test_a_missing_file_is_named_with_the_places_where_it_may_lie(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DISTILLERY_DATA", raising=False)
+    file = project.folder / FILE
+    data_parallel(network(), file)
+    planned, run = planned_import(project, with_checkpoint(file))
+    with pytest.raises(UserError, match=rf"{FILE}: not found in .*raw \(DISTILLERY_DATA is not"):
+        project.make(planned, run)
+    (project.data / "raw" / FILE).mkdir(parents=True)
+    with pytest.raises(UserError, match=rf"{FILE}: not a file"):
+        stages.execute(project.data, run)
+
+
+def command(monkeypatch: pytest.MonkeyPatch, project: Project, *arguments: str) -> int:
+    """Run `distillery import-teacher` in this process and return its exit status."""
+    options = ["--params", str(project.folder / "tiny.yaml"), "--data", str(project.data)]
+    monkeypatch.setattr(sys, "argv", ["distillery", "import-teacher", *arguments, *options])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert isinstance(end.value.code, int)
+    return end.value.code
+
+
+def test_the_command_prints_lines_that_use_the_teacher(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.params()
+    file = project.folder / FILE
+    mdistiller(network(), file)
+    assert command(monkeypatch, project, str(file), "--arch", "resnet8") == 0
+    first, _, *lines = capsys.readouterr().out.splitlines()
+    (path,) = (project.data / "teachers").iterdir()
+    accuracy = Artifact(path).json("metrics.json")["test_top1"]
+    assert first == f"{path}: test top-1 {accuracy:.2f} %"
+    teachers = YAML(typ="safe").load("\n".join(lines))["teachers"]
+    assert teachers == {
+        "resnet8": {"arch": "resnet8", "checkpoint": {"file": FILE, "sha256": checksum(file)}}
+    }
+    changes = {"!teachers": teachers, "pairs": {"p": {"teacher": "resnet8"}}}
+    planned, run = planned_import(project, changes)
+    assert project.data / run.location == path
+    assert planned.stage("embed") == []
+    # As Snakemake calls it: without --arch the argument is a run of the params file.
+    assert command(monkeypatch, project, run.name) == 0
+    assert capsys.readouterr().out.strip() == str(path)
+
+
+def test_checkpoints_of_one_name_are_kept_apart(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RepDistiller gives all its checkpoints the same name, each in a folder of its own."""
+    project.params()
+    for seed in (1, 2, 1):
+        file = project.folder / str(seed) / FILE
+        file.parent.mkdir(exist_ok=True)
+        data_parallel(network(seed), file)
+        assert command(monkeypatch, project, str(file), "--arch", "resnet8") == 0
+    runs = [Artifact(path) for path in (project.data / "teachers").iterdir()]
+    assert len(runs) == 2
+    for run in runs:
+        kept = project.data / "raw" / run.settings["file"]
+        assert checksum(kept) == run.settings["sha256"]
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("arguments", "status", "message"),
     [
-        (pickle.dumps({"model": Malicious()}), "not a checkpoint of weights alone"),
-        (b"PK\x03\x04 not really", "not a readable checkpoint"),
-        (b"", "not a readable checkpoint"),
-        ({"model": {"conv1.weight": "text"}}, "holds no weights"),
-        ({"model": {}}, "has no weight 'conv1.weight'"),
+        (["{folder}/none.pth", "--arch", "resnet8"], 2, "none.pth: no such file"),
+        (["{folder}/bad.pth", "--arch", "resnet9"], 2, "unknown model 'resnet9'; did you mean"),
+        (["{folder}/bad.pth", "--arch", "resnet8"], 2, "bad.pth: not a checkpoint of weights"),
+        (["{folder}/bad.pth"], 2, "bad.pth: name its architecture with --arch"),
+        (["none"], 2, "unknown run 'none'"),
     ],
-    ids=["malicious", "broken", "empty", "no tensors", "no weights"],
 )
-@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-def test_what_is_no_checkpoint_is_refused_in_one_line(
-    project: Project, content: Any, message: str, monkeypatch: pytest.MonkeyPatch
+def test_the_command_refuses_in_one_line_and_leaves_nothing(
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    status: int,
+    message: str,
 ) -> None:
-    monkeypatch.chdir(project.folder)
-    planned = with_checkpoint(project, in_raw(project, content))
-    with pytest.raises(UserError, match=message) as error:
-        project.make(planned, planned.stage("import-teacher")[0])
-    assert "\n" not in str(error.value)
-    assert not (project.folder / "executed").exists()
-
-
-def test_another_architecture_or_checksum_is_refused(project: Project) -> None:
-    path = in_raw(project, {"model": registry.build("resnet14", num_classes=10).state_dict()})
-    planned = with_checkpoint(project, path)
-    with pytest.raises(UserError, match=r"is the architecture right|has shape"):
-        project.make(planned, planned.stage("import-teacher")[0])
-    planned = with_checkpoint(project, path, digest="0" * 64)
-    with pytest.raises(UserError, match=r"sha256 is [0-9a-f]{64}, not 0{64}"):
-        stages.execute(project.data, planned.stage("import-teacher")[0])
+    project.params()
+    mark = project.folder / "executed"
+    _malicious(project.folder / "bad.pth", mark)
+    arguments = [each.format(folder=project.folder) for each in arguments]
+    assert command(monkeypatch, project, *arguments) == status
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not mark.exists()
+    assert not list((project.data / "raw").glob("*"))
+    assert not (project.data / "teachers").exists()

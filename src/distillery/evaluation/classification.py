@@ -52,8 +52,12 @@ def run(work: Workspace) -> None:
         },
     )
     names = Card.load(work.inputs["prepared"]).classes
-    hits = np.bincount(labels, predicted == labels, minlength=len(names))
-    accuracy = 100 * hits / np.maximum(np.bincount(labels, minlength=len(names)), 1)
+    hits = np.bincount(labels, predicted == labels, minlength=len(names)).tolist()
+    counts = np.bincount(labels, minlength=len(names)).tolist()
+    # A class without test images has no accuracy.
+    accuracy = [
+        100 * hit / count if count else None for hit, count in zip(hits, counts, strict=True)
+    ]
     csv.write_csv(pa.table({"class": names, "top1": accuracy}), work.out / "classes.csv")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import pickle
+import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,8 @@ class Cursor:
         epoch: epoch of the phase, from 0.
         batch: batches of the epoch that are done.
         step: optimiser steps of the run that are done.
-        sums: sums of the epoch's figures so far.
+        sums: sums of the epoch's figures so far, over the images of one process.
+        other_sums: those of the second process, the third, ... in a checkpoint.
         history: one row for each finished epoch.
         seconds: time spent training so far.
     """
@@ -38,6 +39,7 @@ class Cursor:
     batch: int = 0
     step: int = 0
     sums: dict[str, float] = field(default_factory=dict)
+    other_sums: list[dict[str, float]] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -74,8 +76,15 @@ def load(folder: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
+        # Torch does not look at the checksums in its files.
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged:
+            raise zipfile.BadZipFile(f"wrong checksum of {damaged}")
         return dict(torch.load(path, map_location="cpu", weights_only=True))
-    except (RuntimeError, EOFError, ValueError, pickle.UnpicklingError):
+    # A damaged file can make the readers fail in any way.
+    except Exception as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
         raise DamagedArtifact(
-            f"{path}: unreadable; delete the folder {folder} to begin this run again"
+            f"{path}: unreadable ({reason}); delete the folder {folder} to begin this run again"
         ) from None

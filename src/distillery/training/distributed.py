@@ -1,26 +1,35 @@
-"""Several processes: starting them, and joining their outputs with gradient."""
+"""Several processes: starting them, and joining their outputs with gradient.
+
+A run (``launch``) starts torch's agent (``main``), and that starts the workers.
+"""
 
 from __future__ import annotations
 
+import ctypes
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
+from distillery import errors
 from distillery.devices import lease_for_children
-from distillery.errors import DistilleryError, Interrupted
+from distillery.errors import Busy, DistilleryError, Interrupted
 
 if TYPE_CHECKING:
     from distillery.artifacts import Workspace
 
 TASK = "task.json"
 RECORD = "record.json"
+FAILURE = "failure.json"
+_PR_SET_PDEATHSIG = 1
 
 
 class _AllGather(torch.autograd.Function):
@@ -56,6 +65,21 @@ def gather(tensor: Tensor, group: int = 1) -> Tensor:
     return _AllGather.apply(tensor, group)
 
 
+def gather_figures(figures: dict[str, float], device: torch.device) -> list[dict[str, float]]:
+    """Return the figures of all processes, process by process."""
+    if not figures:
+        return [{} for _ in range(dist.get_world_size())]
+    own = torch.tensor([list(figures.values())], dtype=torch.float64, device=device)
+    return [dict(zip(figures, row, strict=True)) for row in gather(own).tolist()]
+
+
+@torch.no_grad()
+def agree(network: nn.Module) -> None:
+    """Give all processes the buffers (running statistics) of the first one."""
+    for buffer in network.buffers():
+        dist.broadcast(buffer, src=0)
+
+
 def is_worker() -> bool:
     """Tell whether this process was started by ``launch``."""
     return "TORCHELASTIC_RUN_ID" in os.environ
@@ -66,30 +90,94 @@ def launch(work: Workspace, processes: int) -> None:
 
     Raises:
         Interrupted: the processes were asked to stop and have saved their state.
-        DistilleryError: one of them failed; its message is in the log.
+        Busy: processes of an earlier start, whose parent was killed, are not through yet.
+        DistilleryError: what one of them raised; the log has the others' messages.
     """
+    for name in (FAILURE, RECORD):
+        (work.scratch / name).unlink(missing_ok=True)
     (work.scratch / TASK).write_text(
         json.dumps({"run": work.run.as_dict(), "data": str(work.data_root)})
     )
     environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
     if torch.cuda.is_available():
         environment["CUDA_VISIBLE_DEVICES"] = lease_for_children(processes)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += [f"--nproc-per-node={processes}", "-m", "distillery.training.worker"]
-    with subprocess.Popen([*command, str(work.scratch)], env=environment) as child:
-        previous = {
-            number: signal.signal(number, lambda number, _: child.send_signal(number))
-            for number in (signal.SIGTERM, signal.SIGINT)
-        }
-        try:
-            status = child.wait()
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
-    stopped = work.scratch / "stopped"
-    if stopped.exists():
-        stopped.unlink()
-        raise Interrupted("stopped; the next start resumes from the checkpoint")
+    status, asked_to_stop = _supervise(
+        [sys.executable, "-m", __name__, str(work.scratch), str(processes)],
+        environment,
+        work.scratch / "processes.lock",
+    )
+    failure = work.scratch / FAILURE
+    if failure.exists():
+        told = json.loads(failure.read_text())
+        raise getattr(errors, told["kind"], DistilleryError)(told["message"])
+    if asked_to_stop and status:
+        raise Interrupted("stopped; the next start resumes from the last checkpoint, if any")
     if status:
-        raise DistilleryError(f"a training process failed with status {status}")
+        raise DistilleryError(f"a training process failed with status {status}; see above")
     work.record.update(json.loads((work.scratch / RECORD).read_text()))
+
+
+def report_failure(scratch: Path, error: DistilleryError) -> None:
+    """Leave an error of a worker for ``launch`` to raise."""
+    temporary = scratch / f"{FAILURE}.{os.getpid()}"
+    temporary.write_text(json.dumps({"kind": type(error).__name__, "message": str(error)}))
+    temporary.replace(scratch / FAILURE)
+
+
+def end_with_parent() -> None:
+    """Ask the kernel (of Linux) for a SIGTERM when the parent dies, however it dies."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def main(scratch: Path, processes: int) -> None:
+    """Start the workers of a run and wait for them."""
+    end_with_parent()
+    from torch.distributed import run
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+    arguments = ["--standalone", f"--nproc-per-node={processes}"]
+    try:
+        run.main([*arguments, "-m", "distillery.training.worker", str(scratch)])
+    except SignalException:
+        sys.exit(Interrupted.exit_code)
+    except ChildFailedError as error:
+        print(f"distillery: {error}".partition("\n")[0], file=sys.stderr)
+        sys.exit(DistilleryError.exit_code)
+
+
+def _supervise(command: list[str], environment: dict[str, str], lock: Path) -> tuple[int, bool]:
+    """Run the agent; return its status, and whether this process was asked to stop meanwhile."""
+    agent: subprocess.Popen[bytes] | None = None
+    asked_to_stop = False
+
+    def stop(number: int, frame: Any) -> None:
+        # Once: a second signal would make the agent leave before its workers have.
+        nonlocal asked_to_stop
+        if agent is not None and not asked_to_stop:
+            agent.terminate()
+        asked_to_stop = True
+
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+    previous = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        with lock.open("a") as held:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Busy("processes of an earlier start of this run are not through") from None
+            # The agent inherits the lock, and has a session of its own: Ctrl-C reaches us alone.
+            agent = subprocess.Popen(
+                command, env=environment, pass_fds=[held.fileno()], start_new_session=True
+            )
+            if asked_to_stop:
+                agent.terminate()
+            return agent.wait(), asked_to_stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,8 @@ def run(work: Workspace) -> None:
     settings = work.run.settings
     with RawFiles.opened(work.data_root, work.scratch) as raw:
         path = raw.locate([settings["file"]])
+    if not path.is_file():
+        raise UserError(f"{path}: not a file")
     digest = checksum(path)
     if digest != settings["sha256"]:
         raise UserError(f"{path}: sha256 is {digest}, not {settings['sha256']} as the params say")
@@ -59,10 +62,15 @@ def read_state(path: Path) -> dict[str, Tensor]:
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise UserError(f"{path}: not a checkpoint of weights alone; it is not loaded") from None
-    except (OSError, RuntimeError, EOFError, ValueError) as error:
-        reason = str(error).partition(". ")[0].partition("\n")[0]
+    except pickle.UnpicklingError as error:
+        found = re.search(r"GLOBAL (\S+)", str(error))
+        holds = f" (it holds a {found[1]})" if found else ""
+        raise UserError(
+            f"{path}: not a checkpoint of weights alone{holds}; it is not loaded"
+        ) from None
+    # A damaged file can make the reader fail in any way.
+    except Exception as error:
+        reason = str(error).partition(". ")[0].partition("\n")[0] or type(error).__name__
         raise UserError(f"{path}: not a readable checkpoint ({reason})") from None
     return _weights(content, path)
 
@@ -90,7 +98,7 @@ def _weights(content: Any, path: Path) -> dict[str, Tensor]:
         if isinstance(content, Mapping) and isinstance(content.get(name), Mapping):
             content = content[name]
     if not isinstance(content, Mapping) or not all(
-        isinstance(value, Tensor) for value in content.values()
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()
     ):
         raise UserError(f"{path}: holds no weights (allowed: a state dict, or one under 'model')")
     # DataParallel puts a prefix before every name.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 from distillery.artifacts import Artifact, Run, checksum
-from distillery.errors import UserError
+from distillery.errors import DistilleryError, UserError
 from distillery.fingerprint import fingerprint
 from distillery.models import registry
 from distillery.plan import Plan
@@ -17,7 +18,9 @@ from distillery.training.imported import read_state
 def import_checkpoint(file: Path, arch: str, plan: Plan, data: Path) -> tuple[Run, float]:
     """Import ``file`` for the data set of ``plan``; return the run and its accuracy in percent.
 
-    The file is copied to ``data/raw``, so that the workflow finds it again.
+    The file is copied to ``data/raw``, so that the workflow finds it again. When another file has
+    its name there, as with the checkpoints of RepDistiller, which share one, the copy gets a name
+    with the checksum.
 
     Raises:
         UserError: no such file or architecture, or not a checkpoint of it.
@@ -26,16 +29,32 @@ def import_checkpoint(file: Path, arch: str, plan: Plan, data: Path) -> tuple[Ru
         raise UserError(f"{file}: no such file")
     family = registry.module_of(arch)
     read_state(file)
+    digest = checksum(file)
     kept = data / "raw" / file.name
-    if not kept.exists() or checksum(kept) != checksum(file):
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, kept)
+    if kept.exists() and checksum(kept) != digest:
+        kept = kept.with_name(f"{file.stem}-{digest[:8]}{file.suffix}")
+    is_new = not kept.exists()
+    if is_new:
+        _copy(file, kept)
     prepared = plan.stage("prepare")[0]
-    settings = {"arch": arch, "file": file.name, "sha256": checksum(file)}
+    settings = {"arch": arch, "file": kept.name, "sha256": digest}
     run = imported_run(prepared, settings, family)
-    execute(data, prepared)
-    path = execute(data, run)
+    try:
+        execute(data, prepared)
+        path = execute(data, run)
+    except DistilleryError:
+        if is_new:
+            kept.unlink()
+        raise
     return run, float(Artifact(path).json("metrics.json")["test_top1"])
+
+
+def _copy(file: Path, target: Path) -> None:
+    """Copy a file so that it appears complete or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    shutil.copyfile(file, temporary)
+    temporary.replace(target)
 
 
 def imported_run(prepared: Run, settings: dict[str, str], family: str) -> Run:

@@ -19,7 +19,7 @@ from distillery.errors import DistilleryError, Interrupted
 from distillery.methods.base import Method
 from distillery.models.base import Classifier
 from distillery.progress import Progress
-from distillery.training import checkpoint
+from distillery.training import checkpoint, distributed
 from distillery.training.checkpoint import Cursor
 from distillery.training.distiller import Distiller, Step, in_single_precision, run_network
 from distillery.training.feed import Feed, Item
@@ -80,6 +80,8 @@ class Loop:
         saved = checkpoint.load(self.scratch)
         if saved:
             self.cursor = Cursor(**saved["cursor"])
+            if self.accelerator.process_index:
+                self.cursor.sums = self.cursor.other_sums[self.accelerator.process_index - 1]
             self.distiller.load_state_dict(saved["model"])
         self._started_at = time.monotonic() - self.cursor.seconds
         total = sum(phase.epochs for phase in phases)
@@ -210,6 +212,9 @@ class Loop:
         due = epoch % self.settings.evaluate_every == 0 or epoch == phase.epochs
         if due and phase.name == "train":
             self.distiller.eval()
+            if self.accelerator.num_processes > 1:
+                # Each process has normalised its own images last.
+                distributed.agree(self.distiller.student)
             figures.update(self.evaluate(self.distiller.student))
         return figures
 
@@ -220,13 +225,16 @@ class Loop:
 
     def _save_or_stop(self, optimizer: Any) -> None:
         """Save when a while has passed since the last time, or when asked to stop."""
-        stop = self._stop
-        if self.accelerator.num_processes > 1:
-            flag = torch.tensor(float(stop), device=self.accelerator.device)
-            stop = bool(self.accelerator.reduce(flag).item())
         now = time.monotonic()
-        if not stop and now - self._saved_at <= _CHECKPOINT_SECONDS:
+        stop, is_due = self._stop, now - self._saved_at > _CHECKPOINT_SECONDS
+        if self.accelerator.num_processes > 1:
+            wishes = torch.tensor([stop, is_due], dtype=torch.float, device=self.accelerator.device)
+            stop, is_due = (self.accelerator.reduce(wishes) > 0).tolist()
+        if not stop and not is_due:
             return
+        if self.accelerator.num_processes > 1:
+            shares = distributed.gather_figures(self.cursor.sums, self.accelerator.device)
+            self.cursor.other_sums = shares[1:]
         self.cursor.seconds = now - self._started_at
         if self.accelerator.is_main_process:
             plain = getattr(optimizer, "optimizer", optimizer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -166,11 +167,20 @@ def _accelerator(compute: Compute) -> Accelerator:
     on_gpu = torch.cuda.is_available()
     if on_gpu and not distributed.is_worker():
         torch.cuda.set_device(lease_one())
+    # Newer releases of torch have another name for it, older ones do not know that.
+    warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
     accelerator = Accelerator(
         cpu=not on_gpu,
         mixed_precision=compute.precision,
-        # A method's first stage does not use every parameter.
-        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+        kwargs_handlers=[
+            DistributedDataParallelKwargs(
+                # A method's first stage does not use every parameter.
+                find_unused_parameters=True,
+                # Memory banks agree by themselves, and sending them takes longer than a step;
+                # running statistics are sent before they are used.
+                broadcast_buffers=False,
+            )
+        ],
     )
     # Accelerate falls back to one process in silence when its launcher does not start more.
     if accelerator.num_processes != compute.processes:

@@ -9,24 +9,22 @@ import sys
 from pathlib import Path
 
 from distillery.artifacts import Run, Workspace, open_input
-from distillery.errors import DistilleryError, Interrupted
+from distillery.errors import DistilleryError
 from distillery.stages import module_of
-from distillery.training.distributed import RECORD, TASK
+from distillery.training.distributed import RECORD, TASK, end_with_parent, report_failure
 
 
 def main(scratch: Path) -> None:
     """Compute the run that ``launch`` described in ``scratch``."""
+    end_with_parent()
     task = json.loads((scratch / TASK).read_text())
     run, data = Run(**task["run"]), Path(task["data"])
-    inputs = {name: open_input(data, place, run) for name, place in run.inputs.items()}
-    work = Workspace(run, data, inputs, scratch / "out", scratch)
     try:
+        inputs = {name: open_input(data, place, run) for name, place in run.inputs.items()}
+        work = Workspace(run, data, inputs, scratch / "out", scratch)
         importlib.import_module(module_of(run.stage, run.settings)).run(work)
-    except Interrupted as error:
-        (scratch / "stopped").touch()
-        sys.exit(error.exit_code)
     except DistilleryError as error:
-        print(f"distillery: {error}", file=sys.stderr)
+        report_failure(scratch, error)
         sys.exit(error.exit_code)
     if os.environ["RANK"] == "0":
         (scratch / RECORD).write_text(json.dumps(work.record))
