@@ -41,8 +41,8 @@ PARAMS = sorted((Path(__file__).parent.parent / "params").glob("*.yaml"))
         ),
         ({"protocols": {"clasification": {}}}, "unknown protocol 'clasification'; did you mean"),
         (
-            {"protocols": {"classification": {"calibration_bins": 1}}},
-            "protocols.classification.calibration_bins: found 1; input should be greater than",
+            {"protocols": {"classification": {"options": {"calibration_bins": 1}}}},
+            "protocols.classification.options.calibration_bins: found 1; input should be greater",
         ),
         (
             {"ablations": {"a": {"pair": "p", "method": "kd", "vary": {"options": {}}}}},

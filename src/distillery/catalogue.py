@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
 from distillery.methods import registry
 from distillery.methods.base import Method, Need
+from distillery.schema import Settings
 
 _WIDTH = 118
 _KINDS = {bool: "true or false", int: "integer", float: "number", str: "text", type(None): "null"}
@@ -41,7 +44,7 @@ class Option:
     """A hyperparameter.
 
     Attributes:
-        name: its key below ``options``.
+        name: its key below ``options``; dots separate groups.
         default: its default.
         allowed: kind and bounds in words.
         meaning: what it does.
@@ -102,7 +105,9 @@ def text(shown: Sequence[Entry]) -> str:
     lines = iter(_aligned([_columns(option) for option in options]))
     blocks = [heads[0].rstrip()]
     for entry, head in zip(shown, heads[1:], strict=True):
-        meanings = [_beside(next(lines), option.meaning) for option in entry.options]
+        meanings = [
+            _beside(next(lines), f"({option.allowed}) {option.meaning}") for option in entry.options
+        ]
         source = textwrap.fill(entry.source, _WIDTH, initial_indent="  ", subsequent_indent="  ")
         blocks.append("\n".join([head.rstrip(), source, *meanings]))
     return "\n\n".join(blocks)
@@ -129,31 +134,45 @@ def _entry(name: str, method: type[Method]) -> Entry:
         copies=method.copies,
         couples_batch=method.couples_batch,
         weights=method.weights.model_dump(),
-        options=tuple(
-            Option(key, field.default, _allowed(field), " ".join((field.description or "").split()))
-            for key, field in method.Options.model_fields.items()
-        ),
+        options=tuple(_options(method.Options)),
         # Python 3.13 strips the indentation of docstrings, older versions do not.
         summary=inspect.cleandoc(sys.modules[method.__module__].__doc__ or ""),
         description=inspect.cleandoc(method.__doc__ or ""),
     )
 
 
-def _allowed(field: FieldInfo) -> str:
+def _options(kind: type[Settings], group: str = "") -> Iterator[Option]:
+    """Yield the options of a class; those of groups have dotted names."""
+    for name, field in kind.model_fields.items():
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, Settings):
+            yield from _options(annotation, f"{group}{name}.")
+        else:
+            meaning = " ".join((field.description or "").split())
+            allowed = _allowed(annotation, field.metadata)
+            yield Option(f"{group}{name}", field.default, allowed, meaning)
+
+
+def _allowed(annotation: Any, bounds: Sequence[Any] = ()) -> str:
     """Say in words what an option may be, for example ``number > 0 or null``."""
-    annotation = field.annotation
+    if get_origin(annotation) is Annotated:
+        annotation, *further = get_args(annotation)
+        fields = [each.metadata for each in further if isinstance(each, FieldInfo)]
+        return _allowed(annotation, [*bounds, *itertools.chain(*fields)])
     if get_origin(annotation) is Literal:
         return ", ".join(_written(choice) for choice in get_args(annotation))
     if get_origin(annotation) is tuple:
         return f"list of {_KINDS[get_args(annotation)[0]]}s"
-    first, *others = [_KINDS[kind] for kind in get_args(annotation) or (annotation,)]
-    bounds = [
+    if get_origin(annotation) in (Union, UnionType):
+        first, *others = get_args(annotation)
+        return " or ".join([_allowed(first, bounds), *map(_allowed, others)])
+    limits = [
         f"{symbol} {_written(getattr(constraint, name))}"
-        for constraint in field.metadata
+        for constraint in bounds
         for name, symbol in _BOUNDS.items()
         if hasattr(constraint, name)
     ]
-    return " or ".join([f"{first} {', '.join(bounds)}".strip(), *others])
+    return f"{_KINDS[annotation]} {', '.join(limits)}".strip()
 
 
 def _written(value: Any) -> str:
@@ -178,7 +197,7 @@ def _cells(entry: Entry) -> tuple[str, ...]:
 
 
 def _columns(option: Option) -> tuple[str, ...]:
-    return ("", option.name, _written(option.default), option.allowed, "")
+    return ("", option.name, _written(option.default), "")
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

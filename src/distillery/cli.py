@@ -87,6 +87,12 @@ def train_student(run: RunName, params: Params = DEFAULT_PARAMS, data: Data = DE
 
 
 @app.command()
+def extract(run: RunName, params: Params = DEFAULT_PARAMS, data: Data = DEFAULT_DATA) -> None:
+    """Cache a network's features of another data set."""
+    _execute("extract", run, params, data)
+
+
+@app.command()
 def evaluate(run: RunName, params: Params = DEFAULT_PARAMS, data: Data = DEFAULT_DATA) -> None:
     """Run an evaluation protocol on a finished network."""
     _execute("evaluate", run, params, data)

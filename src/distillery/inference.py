@@ -28,5 +28,9 @@ def run_over(network: Classifier, images: ImageSet, card: Card) -> Outputs:
 
 def predict(network: Classifier, images: ImageSet, card: Card) -> Predictions:
     """Return what a network says of a set of images."""
-    logits = run_over(network, images, card).logits
-    return Predictions(images.labels.cpu().numpy(), logits.float().numpy())
+    outputs = run_over(network, images, card)
+    return Predictions(
+        images.labels.cpu().numpy(),
+        outputs.logits.float().numpy(),
+        outputs.embedding.float().numpy(),
+    )

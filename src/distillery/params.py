@@ -12,7 +12,6 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, ValidationError, create_model, model_validator
 
 from distillery.data.settings import Augmentation, Source, Split
-from distillery.data.sources import registry as sources
 from distillery.embeddings.settings import Embeddings
 from distillery.errors import UserError, unknown_name
 from distillery.evaluation import registry as protocols
@@ -20,7 +19,7 @@ from distillery.methods import registry as methods
 from distillery.methods.base import Weights
 from distillery.models import registry as models
 from distillery.schema import Id, Settings
-from distillery.training.settings import Compute, Training
+from distillery.training.settings import Combination, Compute, Training
 
 
 def _partial(model: type[Settings]) -> Any:
@@ -40,10 +39,16 @@ def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_distinct)]
+Channels = Annotated[tuple[Annotated[int, Field(ge=0, le=2)], ...], Field(min_length=1)]
+Ids = Id | Annotated[tuple[Id, ...], Field(min_length=1)]
 
 
 class TrainingOverride(_partial(Training)):  # type: ignore[misc]
     """What differs in the training settings."""
+
+
+class SplitOverride(_partial(Split)):  # type: ignore[misc]
+    """What differs in the split of the data."""
 
 
 class WeightsOverride(_partial(Weights)):  # type: ignore[misc]
@@ -56,7 +61,9 @@ class Data(Source):
     split: Split = Split()
     """What of the training part is used, and what is held out for validation."""
     augmentation: Augmentation = Augmentation()
-    """Random crop and flip."""
+    """How training images are varied."""
+    training: TrainingOverride = TrainingOverride()
+    """What differs in the training on this data set."""
 
     @property
     def origin(self) -> Source:
@@ -78,6 +85,11 @@ class Teacher(Settings):
 
     arch: str
     """Name of the architecture."""
+    data: Id | None = None
+    """Id of one of the further `datasets`; the experiment's `data` when not given. Students are
+    taught on the data set of their teacher."""
+    channels: Channels | None = None
+    """Places of the channels of the images that the network sees; all when not given."""
     seed: Seed = 0
     """Seed of initialisation, order and views."""
     training: TrainingOverride = TrainingOverride()
@@ -90,7 +102,7 @@ class Teacher(Settings):
 
 
 class MethodOverride(Settings):
-    """What differs for a method in one pair or one ablation."""
+    """What differs for a method in one pair or one variant of an ablation."""
 
     weights: WeightsOverride = WeightsOverride()
     """Weights of the objective."""
@@ -100,6 +112,14 @@ class MethodOverride(Settings):
     """Hyperparameters of the method."""
     training: TrainingOverride = TrainingOverride()
     """Training settings of the student."""
+    split: SplitOverride = SplitOverride()
+    """What differs in the student's split of the data."""
+    teachers: int | None = Field(default=None, ge=1)
+    """How many of the pair's teachers teach, beginning with the first; all when not given."""
+    ensemble: Combination | None = None
+    """How several teachers teach: `mean` or `sum` of the losses of each, or `joint`: as one teacher
+    with the mean of their softened probabilities and with all their embeddings side by side. The
+    mean when not given."""
 
 
 class MethodEntry(MethodOverride):
@@ -114,18 +134,32 @@ class MethodEntry(MethodOverride):
 class Pair(Settings):
     """A teacher and a student architecture."""
 
-    teacher: Id
-    """Id of one of the teachers."""
+    teacher: Id | Annotated[tuple[Id, ...], Field(min_length=1)]
+    """Id of one of the teachers, or a list of several that teach together."""
     student: str
     """Architecture of the student."""
+    channels: Channels | None = None
+    """Places of the channels of the images that the student sees; all when not given."""
     training: TrainingOverride = TrainingOverride()
     """What differs in the student's training (for example lr 0.01 for mobile networks)."""
     methods: dict[Id, MethodOverride] = Field(default_factory=dict)
     """What differs in single methods for this pair."""
+    only: tuple[Id, ...] | None = None
+    """Method entries that are run for this pair; all when not given. None of them, `[]`, leaves the
+    pair to ablations and studies."""
     without: tuple[Id, ...] = ()
     """Method entries that are not run for this pair: gaps in its column of the tables."""
     seeds: Seeds | None = None
     """Seeds of this pair's students; the experiment's when not given."""
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """Ids of the teachers."""
+        return (self.teacher,) if isinstance(self.teacher, str) else self.teacher
+
+    def runs(self, entry: str) -> bool:
+        """Tell whether a method entry is run for this pair."""
+        return entry not in self.without and (self.only is None or entry in self.only)
 
     @model_validator(mode="after")
     def _overrides_are_run(self) -> Pair:
@@ -138,17 +172,48 @@ class Pair(Settings):
 class Ablation(Settings):
     """A base run and the axes to vary; every combination of their values is run."""
 
-    pair: Id
-    """Id of the pair."""
-    method: Id
-    """Id of the method entry that is varied."""
-    vary: dict[str, Any] = Field(min_length=1)
+    pair: Ids
+    """Id of the pair, or a list of several, which is an axis."""
+    method: Ids
+    """Id of the method entry that is varied, or a list of several, which is an axis."""
+    vary: dict[str, Any] | list[dict[str, Any]] = Field(default_factory=dict)
     """Lists of values in the place of single values, nested as in a method entry, for example
-    `options: {temperature: [1, 2, 4]}`."""
+    `options: {temperature: [1, 2, 4]}`: every combination is run. Or a list of variants with single
+    values, for example `[{training: {batch_size: 128, lr: 0.1}}, ...]`, which are run as they are.
+    """
     seeds: Seeds | None = None
     """Seeds; the experiment's when not given."""
+    protocols: tuple[Id, ...] = ()
+    """Entries of `protocols` that are run on every variant."""
     title: str | None = None
     """Caption in the report."""
+
+    @property
+    def pairs(self) -> tuple[str, ...]:
+        """Ids of the pairs."""
+        return (self.pair,) if isinstance(self.pair, str) else self.pair
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Ids of the method entries."""
+        return (self.method,) if isinstance(self.method, str) else self.method
+
+
+class ProtocolEntry(Settings):
+    """An evaluation protocol and what it is run on."""
+
+    protocol: str | None = None
+    """Name of the protocol; the entry's own id when not given."""
+    title: str | None = None
+    """Heading in the report; the protocol's title when not given."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Options of the protocol."""
+    pairs: tuple[Id, ...] | None = None
+    """Ids of the pairs whose networks are evaluated; all when not given."""
+    methods: tuple[Id, ...] | None = None
+    """Ids of the method entries whose students are evaluated; all when not given."""
+    seeds: Seeds | None = None
+    """Seeds of the students that are evaluated; all when not given."""
 
 
 class Report(Settings):
@@ -162,8 +227,8 @@ class Report(Settings):
     """Method entry that gains are measured from."""
 
 
-def _default_protocols() -> dict[str, dict[str, Any]]:
-    return {"classification": {}}
+def _default_protocols() -> dict[str, ProtocolEntry]:
+    return {"classification": ProtocolEntry()}
 
 
 class Experiment(Settings):
@@ -177,6 +242,8 @@ class Experiment(Settings):
     """What the experiment shows, in a sentence or two, for the report."""
     data: Data
     """Data set, split and augmentation."""
+    datasets: dict[Id, Data] = Field(default_factory=dict)
+    """Further data sets, for teachers that name them and for transfer."""
     training: Training = Training()
     """Training settings of teachers and students."""
     compute: Compute = Compute()
@@ -193,8 +260,8 @@ class Experiment(Settings):
     """View schedule and teacher cache."""
     ablations: dict[Id, Ablation] = Field(default_factory=dict)
     """The ablations by id."""
-    protocols: dict[str, dict[str, Any]] = Field(default_factory=_default_protocols)
-    """Evaluation protocols with their options."""
+    protocols: dict[Id, ProtocolEntry] = Field(default_factory=_default_protocols)
+    """Evaluation protocols by id."""
     report: Report = Report()
     """The report."""
 
@@ -204,8 +271,8 @@ class Experiment(Settings):
         return self.report.folder or f"reports/{self.name}"
 
 
-# Tables that every report has.
-RESERVED_TABLES = ("main", "teachers", "evaluation", "runs", "cost")
+# What rows of other kinds are filed under.
+RESERVED_TABLES = ("main", "teachers")
 
 
 class ParamsError(Exception):
@@ -279,14 +346,17 @@ def check(experiment: Experiment) -> None:
     for path, kind, found, allowed in _references(experiment):
         if found not in allowed:
             raise ParamsError(path, str(unknown_name(kind, found, allowed)))
-    for name in experiment.ablations:
-        if name in RESERVED_TABLES:
-            reserved = ", ".join(RESERVED_TABLES)
-            raise ParamsError(("ablations", name), f"this id names a table (reserved: {reserved})")
+    for name, ablation in experiment.ablations.items():
+        reserved = [*RESERVED_TABLES, *experiment.protocols]
+        if name in reserved:
+            taken = ", ".join(reserved)
+            raise ParamsError(("ablations", name), f"this id names a table (taken: {taken})")
+        if not ablation.vary and len(ablation.pairs) == len(ablation.methods) == 1:
+            raise ParamsError(("ablations", name, "vary"), "nothing is varied; give an axis")
     for name, entry in experiment.methods.items():
         method_options(entry.method or name, entry.options, ("methods", name, "options"))
-    for name in experiment.protocols:
-        protocol_options(name, experiment.protocols[name])
+    for name, chosen in experiment.protocols.items():
+        protocol_options(name, chosen)
     if experiment.report.baseline not in experiment.methods and "ce" in experiment.methods:
         allowed = list(experiment.methods)
         message = str(unknown_name("method entry", experiment.report.baseline, allowed))
@@ -298,9 +368,10 @@ def method_options(method: str, options: Mapping[str, Any], path: tuple[str | in
     return validated(methods.load(method).Options, options, path)
 
 
-def protocol_options(name: str, options: Mapping[str, Any]) -> Any:
+def protocol_options(name: str, entry: ProtocolEntry) -> Any:
     """Return the validated options of an evaluation protocol."""
-    return validated(protocols.load(name).Options, options, ("protocols", name))
+    module = protocols.load(entry.protocol or name)
+    return validated(module.Options, entry.options, ("protocols", name, "options"))
 
 
 def validated(model: type[Settings], values: Mapping[str, Any], path: tuple[str | int, ...]) -> Any:
@@ -320,23 +391,36 @@ def _references(
     teachers, pairs, entries = (
         list(names) for names in (experiment.teachers, experiment.pairs, experiment.methods)
     )
-    yield ("data", "source"), "data source", experiment.data.source, sources.names()
     for name, teacher in experiment.teachers.items():
         yield ("teachers", name, "arch"), "model", teacher.arch, architectures
+        if teacher.data:
+            yield ("teachers", name, "data"), "data set", teacher.data, list(experiment.datasets)
     for name, pair in experiment.pairs.items():
-        yield ("pairs", name, "teacher"), "teacher", pair.teacher, teachers
+        for id_ in pair.teachers:
+            yield ("pairs", name, "teacher"), "teacher", id_, teachers
         yield ("pairs", name, "student"), "model", pair.student, architectures
         for method in pair.methods:
             yield ("pairs", name, "methods"), "method entry", method, entries
+        for method in pair.only or ():
+            yield ("pairs", name, "only"), "method entry", method, entries
         for method in pair.without:
             yield ("pairs", name, "without"), "method entry", method, entries
     for name, entry in experiment.methods.items():
         yield ("methods", name), "method", entry.method or name, known_methods
     for name, ablation in experiment.ablations.items():
-        yield ("ablations", name, "pair"), "pair", ablation.pair, pairs
-        yield ("ablations", name, "method"), "method entry", ablation.method, entries
-    for name in experiment.protocols:
-        yield ("protocols",), "protocol", name, protocols.names()
+        for id_ in ablation.pairs:
+            yield ("ablations", name, "pair"), "pair", id_, pairs
+        for id_ in ablation.methods:
+            yield ("ablations", name, "method"), "method entry", id_, entries
+        for id_ in ablation.protocols:
+            known = list(experiment.protocols)
+            yield ("ablations", name, "protocols"), "protocol entry", id_, known
+    for name, chosen in experiment.protocols.items():
+        yield ("protocols", name), "protocol", chosen.protocol or name, protocols.names()
+        for id_ in chosen.pairs or ():
+            yield ("protocols", name, "pairs"), "pair", id_, pairs
+        for id_ in chosen.methods or ():
+            yield ("protocols", name, "methods"), "method entry", id_, entries
 
 
 def _read_yaml(file: Path) -> Any:

@@ -1,6 +1,6 @@
 """What a finished network says of the test set, kept beside its weights.
 
-Protocols that need no more than these logits run without the network, and without torch.
+Protocols that need no more than its logits and embeddings run without the network and torch.
 """
 
 from __future__ import annotations
@@ -19,27 +19,40 @@ _FILE = "test.parquet"
 
 
 class Predictions(NamedTuple):
-    """Logits of the unaugmented test images.
+    """What a network says of the unaugmented test images.
 
     Attributes:
         labels: (N,) int64.
         logits: (N, C) float32.
+        embedding: (N, D) float32, the input of the classifier.
     """
 
     labels: np.ndarray
     logits: np.ndarray
+    embedding: np.ndarray
 
 
 def write(folder: Path, predictions: Predictions) -> None:
     """Write predictions into a run directory, in the order of the test set."""
-    labels, logits = predictions
-    rows = pa.FixedSizeListArray.from_arrays(pa.array(logits.reshape(-1)), logits.shape[1])
-    table = pa.table({"label": pa.array(labels), "logits": rows})
+    labels, logits, embedding = predictions
+    table = pa.table(
+        {"label": pa.array(labels), "logits": _rows(logits), "embedding": _rows(embedding)}
+    )
     pq.write_table(table, folder / _FILE, compression="zstd", write_page_checksum=True)
 
 
 def read(trained: Artifact) -> Predictions:
     """Read the predictions of a trained or imported network."""
     table = pq.read_table(trained.file(_FILE))
-    values = table["logits"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return Predictions(table["label"].to_numpy(), values.reshape(len(table), -1))
+    return Predictions(
+        table["label"].to_numpy(), _matrix(table["logits"]), _matrix(table["embedding"])
+    )
+
+
+def _rows(matrix: np.ndarray) -> pa.FixedSizeListArray:
+    return pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1)), matrix.shape[1])
+
+
+def _matrix(column: pa.ChunkedArray) -> np.ndarray:
+    values = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return values.reshape(len(column), -1)

@@ -33,6 +33,7 @@ STAGES = {
     "import-teacher": Stage("teachers", "distillery.training.imported"),
     "embed": Stage("embeddings", "distillery.embeddings.embed"),
     "train-student": Stage("students", "distillery.training.student"),
+    "extract": Stage("evaluations", "distillery.embeddings.extract"),
     "evaluate": Stage("evaluations", None),
     "collect": Stage("evaluations", "distillery.reporting.collect"),
 }

@@ -109,6 +109,17 @@ def test_symlink_in_a_zip_is_refused(tmp_path: Path) -> None:
         unpacked(tmp_path / "a.zip")
 
 
+@pytest.mark.parametrize("write", [write_tar, write_zip])
+def test_what_is_left_out_may_have_any_size(tmp_path: Path, write) -> None:  # type: ignore[no-untyped-def]
+    archive = write(tmp_path / "set.bin", {"a/small": b"x", "a/large": b"y" * 50, "b/last": b"z"})
+    store, limits = io.BytesIO(), Limits(member_bytes=10)
+    with pytest.raises(UserError, match="member 'a/large' has 50 bytes"):
+        unpack(archive, io.BytesIO(), limits)
+    found = unpack(archive, store, limits, leave_out=frozenset({"large"}))
+    assert sorted(found.files) == ["a/small", "b/last"]
+    assert store.getvalue() == b"xz"
+
+
 def test_a_file_that_comes_twice_is_refused(tmp_path: Path) -> None:
     archive = tar_with(tmp_path / "a.tar.gz", member("a/x"), member("a//./x"))
     with pytest.raises(UserError, match=r"member 'a//./x' comes twice"):

@@ -9,7 +9,19 @@ from distillery.data.sources import registry
 from distillery.errors import UserError
 from distillery.fingerprint import closure
 
-SOURCES = ["cifar10", "cifar100", "digits", "image-folder", "tiny-imagenet"]
+SOURCES = [
+    "cifar10",
+    "cifar100",
+    "cinic10",
+    "cinic10-train-valid",
+    "digits",
+    "image-folder",
+    "imagenet",
+    "shapes",
+    "stl10",
+    "svhn",
+    "tiny-imagenet",
+]
 
 
 def test_sources_are_found_by_file() -> None:
@@ -43,6 +55,11 @@ def test_the_code_of_a_stage_does_not_depend_on_sources_it_does_not_use() -> Non
         ({"source": "digits"}, (8, 1)),
         ({"source": "digits", "image_size": 32, "channels": 3}, (32, 3)),
         ({"source": "cifar100"}, (32, 3)),
+        ({"source": "svhn"}, (32, 3)),
+        ({"source": "stl10", "image_size": 32}, (32, 3)),
+        ({"source": "imagenet"}, (224, 3)),
+        ({"source": "imagenet", "image_size": 64}, (64, 3)),
+        ({"source": "shapes"}, (8, 1)),
         ({"source": "tiny-imagenet", "image_size": 32}, None),
         ({"source": "image-folder", "path": "x", "image_size": 64, "channels": 1}, (64, 1)),
     ],
@@ -71,7 +88,7 @@ def test_wrong_source_settings(settings: dict, message: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"per_class": 5, "fraction": 0.5}, "per_class and fraction exclude each other"),
+        ({"per_class": 5, "fraction": 0.05}, "a fraction of 0.05 of per_class 5 leaves no image"),
         ({"per_class": 0}, "greater than or equal to 1"),
         ({"fraction": 0.0}, "greater than 0"),
         ({"fraction": 1.1}, "less than or equal to 1"),
@@ -91,6 +108,54 @@ def test_wrong_split_settings(settings: dict, message: str) -> None:
 )
 def test_number_of_views(settings: dict, views: int) -> None:
     assert Augmentation(**settings).views == views
+
+
+@pytest.mark.parametrize(
+    ("source", "flips"),
+    [
+        ("digits", False),
+        ("svhn", False),
+        ("shapes", False),
+        ("cifar10", True),
+        ("cinic10", True),
+        ("imagenet", True),
+        ("image-folder", True),
+    ],
+)
+def test_whether_to_flip_depends_on_the_data_set_unless_it_is_said(
+    source: str, flips: bool
+) -> None:
+    resolved = Augmentation(pad=4).resolved(source)
+    assert resolved.flip is flips
+    assert resolved.views == (162 if flips else 81)
+    for said in (False, True):
+        assert Augmentation(flip=said).resolved(source).flip is said
+    assert Augmentation(**resolved.model_dump(mode="json")) == resolved
+
+
+def test_random_boxes_have_more_views_than_anyone_asks_for() -> None:
+    augmentation = Augmentation(kind="random-resized-crop")
+    assert augmentation.views > 10**12
+    assert augmentation.scale == (0.08, 1.0)
+    assert Augmentation(**augmentation.model_dump(mode="json")) == augmentation
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"size": 32}, "size has no meaning for the kind crop"),
+        ({"scale": [0.5, 1.0]}, "scale has no meaning for the kind crop"),
+        ({"kind": "random-resized-crop", "pad": 2}, "pad has no meaning for the kind random-re"),
+        ({"kind": "random-resized-crop", "scale": [0.5, 0.2]}, r"scale: found \(0.5, 0.2\); allow"),
+        ({"kind": "random-resized-crop", "scale": [0.0, 0.2]}, r"scale: found \(0.0, 0.2\); allow"),
+        ({"kind": "random-resized-crop", "ratio": [2, 1]}, r"ratio: found \(2.0, 1.0\); allowed"),
+        ({"kind": "random-resized-crop", "size": 2}, "greater than or equal to 4"),
+        ({"kind": "boxes"}, "'crop' or 'random-resized-crop'"),
+    ],
+)
+def test_wrong_augmentation_settings(settings: dict, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Augmentation(**settings)
 
 
 def test_settings_need_no_torch() -> None:

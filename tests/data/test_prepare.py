@@ -12,8 +12,10 @@ from data_samples import image_folder, pack, save_image
 
 from distillery.artifacts import Artifact, Run
 from distillery.data import prepare
+from distillery.data.colour import stored_lab
 from distillery.data.prepared import Card, load
 from distillery.data.raw import RawPart
+from distillery.data.settings import Source
 from distillery.errors import DamagedArtifact, UserError
 
 Prepare = Callable[..., Artifact]
@@ -165,3 +167,14 @@ def test_plain_settings_of_a_run_are_enough(prepared: Prepare) -> None:
     manifest = prepared(source="digits").manifest
     run = Run(**{key: manifest[key] for key in Run.__dataclass_fields__})
     assert json.loads(json.dumps(run.as_dict())) == run.as_dict()
+
+
+def test_colours_can_be_stored_as_luminance_and_chrominance(prepared: Prepare, pets: Path) -> None:
+    artifact = prepared(source="image-folder", path="pets", colour="lab")
+    plain = prepared(source="image-folder", path="pets")
+    for part in ("train", "test"):
+        pixels = load(plain, part).images.numpy()
+        assert np.array_equal(load(artifact, part).images.numpy(), stored_lab(pixels))
+    assert Card.load(artifact).mean != Card.load(plain).mean
+    with pytest.raises(ValueError, match="colour 'lab' needs 3 channels"):
+        Source(source="digits", colour="lab", channels=1)

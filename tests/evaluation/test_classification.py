@@ -11,56 +11,35 @@ import pandas as pd
 import pytest
 import torch
 from project import Project
+from protocol_runs import evaluate
 from torchmetrics.functional.classification import (
     multiclass_accuracy,
     multiclass_calibration_error,
 )
 
 from distillery import predictions
-from distillery.artifacts import Artifact, Run, Workspace, produce
-from distillery.data.card import CARD, Card
+from distillery.artifacts import Artifact, Run, produce
 from distillery.evaluation import classification
 from distillery.predictions import Predictions
 
-CODE = "c"
+
+def features(images: int) -> np.ndarray:
+    """Return embeddings, which the protocol does not look at."""
+    return np.zeros((images, 1), dtype=np.float32)
 
 
 def drawn(images: int, classes: int, seed: int = 0, scale: float = 2.0) -> Predictions:
     random = np.random.default_rng(seed)
     logits = scale * random.standard_normal((images, classes))
-    return Predictions(random.integers(classes, size=images), logits.astype(np.float32))
+    labels = random.integers(classes, size=images)
+    return Predictions(labels, logits.astype(np.float32), features(images))
 
 
-def evaluate(
+def measure(
     data: Path, own: Predictions, teacher: Predictions, **options: Any
 ) -> tuple[dict[str, float], pd.DataFrame]:
     """Run the protocol on made-up networks; return its metrics and its table of classes."""
-    classes = own.logits.shape[1]
-    card = Card(
-        name="made up",
-        classes=tuple(f"class {number}" for number in range(classes)),
-        shape=(1, 1, 1),
-        mean=(0.0,),
-        std=(1.0,),
-        counts={"train": 0, "test": len(own.labels)},
-        per_class={"train": (), "test": ()},
-        shared=0,
-        origin={},
-    )
-
-    def write_card(work: Workspace) -> None:
-        work.write_json(CARD, card.model_dump(mode="json"))
-
-    inputs = {"prepared": Run("made", "made", "prepared", {}, {}, CODE)}
-    produce(data, inputs["prepared"], write_card)
-    for name, content in (("network", own), ("teacher", teacher)):
-        inputs[name] = Run("made", "made", name, {"name": name}, {}, CODE)
-        produce(data, inputs[name], lambda work, told=content: predictions.write(work.out, told))
-    chosen = classification.Options(**options).model_dump(mode="json")
-    settings = {"protocol": "classification", "options": chosen}
-    places = {name: run.location for name, run in inputs.items()}
-    run = Run("evaluate", "evaluations", "test", settings, places, CODE)
-    artifact = Artifact(produce(data, run, classification.run))
+    artifact = evaluate(data, classification, own, teacher, **options)
     return artifact.json("metrics.json"), pd.read_csv(artifact.file("classes.csv"))
 
 
@@ -99,7 +78,7 @@ def by_loops(own: Predictions, teacher: Predictions, bins: int) -> dict[str, flo
 @pytest.mark.parametrize(("classes", "bins"), [(2, 10), (4, 15), (10, 15), (100, 7)])
 def test_metrics_are_those_of_plain_loops(tmp_path: Path, classes: int, bins: int) -> None:
     own, teacher = drawn(300, classes, 1), drawn(300, classes, 2)
-    metrics, table = evaluate(tmp_path, own, teacher, calibration_bins=bins)
+    metrics, table = measure(tmp_path, own, teacher, calibration_bins=bins)
     assert metrics == pytest.approx(by_loops(own, teacher, bins), rel=1e-9, abs=1e-9)
     predicted = own.logits.argmax(axis=1)
     for number, (name, accuracy) in enumerate(zip(table["class"], table["top1"], strict=True)):
@@ -113,7 +92,7 @@ def test_metrics_are_those_of_plain_loops(tmp_path: Path, classes: int, bins: in
 @pytest.mark.parametrize("scale", [0.2, 2, 20])
 def test_metrics_are_those_of_torchmetrics(tmp_path: Path, classes: int, scale: float) -> None:
     own = drawn(2000, classes, 3, scale)
-    metrics, _ = evaluate(tmp_path, own, drawn(2000, classes, 4))
+    metrics, _ = measure(tmp_path, own, drawn(2000, classes, 4))
     logits, labels = torch.from_numpy(own.logits).double(), torch.from_numpy(own.labels)
     for name, most in (("top1", 1), ("top5", min(5, classes))):
         accuracy = multiclass_accuracy(
@@ -130,8 +109,10 @@ def test_metrics_are_those_of_torchmetrics(tmp_path: Path, classes: int, scale: 
 
 def test_a_perfect_student_and_teacher(tmp_path: Path) -> None:
     labels = np.arange(30) % 10
-    sure = Predictions(labels, np.float32(1000) * np.eye(10, dtype=np.float32)[labels])
-    metrics, table = evaluate(tmp_path, sure, sure)
+    sure = Predictions(
+        labels, np.float32(1000) * np.eye(10, dtype=np.float32)[labels], features(len(labels))
+    )
+    metrics, table = measure(tmp_path, sure, sure)
     assert metrics == {
         "top1": 100,
         "top5": 100,
@@ -145,9 +126,15 @@ def test_a_perfect_student_and_teacher(tmp_path: Path) -> None:
 
 def test_a_student_that_is_surely_wrong(tmp_path: Path) -> None:
     labels = np.arange(30) % 10
-    wrong = Predictions(labels, np.float32(1000) * np.eye(10, dtype=np.float32)[(labels + 1) % 10])
-    right = Predictions(labels, np.float32(1000) * np.eye(10, dtype=np.float32)[labels])
-    metrics, _ = evaluate(tmp_path, wrong, right)
+    wrong = Predictions(
+        labels,
+        np.float32(1000) * np.eye(10, dtype=np.float32)[(labels + 1) % 10],
+        features(len(labels)),
+    )
+    right = Predictions(
+        labels, np.float32(1000) * np.eye(10, dtype=np.float32)[labels], features(len(labels))
+    )
+    metrics, _ = measure(tmp_path, wrong, right)
     assert metrics["top1"] == metrics["agreement"] == 0
     assert metrics["ece"] == pytest.approx(100)
     assert metrics["nll"] == metrics["teacher_kl"] == pytest.approx(1000)
@@ -156,8 +143,8 @@ def test_a_student_that_is_surely_wrong(tmp_path: Path) -> None:
 @pytest.mark.parametrize("classes", [2, 10])
 def test_a_student_that_knows_nothing(tmp_path: Path, classes: int) -> None:
     labels = np.arange(100) % classes
-    uniform = Predictions(labels, np.zeros((100, classes), dtype=np.float32))
-    metrics, _ = evaluate(tmp_path, uniform, uniform, calibration_bins=10)
+    uniform = Predictions(labels, np.zeros((100, classes), dtype=np.float32), features(len(labels)))
+    metrics, _ = measure(tmp_path, uniform, uniform, calibration_bins=10)
     share = 100 / classes
     # Ties go to the first class, and its confidence is its frequency.
     assert metrics["top1"] == pytest.approx(share)
@@ -170,7 +157,7 @@ def test_a_student_that_knows_nothing(tmp_path: Path, classes: int) -> None:
 def test_a_class_without_test_images_has_no_accuracy(tmp_path: Path) -> None:
     own = drawn(50, 3)
     own = own._replace(labels=np.minimum(own.labels, 1))
-    _, table = evaluate(tmp_path, own, own)
+    _, table = measure(tmp_path, own, own)
     assert table["top1"].isna().tolist() == [False, False, True]
 
 
@@ -196,7 +183,7 @@ def test_calibration_error_of_a_known_case(bins: int) -> None:
 
 def test_predictions_survive_storage(tmp_path: Path) -> None:
     told = drawn(1500, 7)
-    run = Run("made", "made", "network", {}, {}, CODE)
+    run = Run("made", "made", "network", {}, {}, "c")
     path = produce(tmp_path, run, lambda work: predictions.write(work.out, told))
     read = predictions.read(Artifact(path))
     assert read.labels.dtype == np.int64

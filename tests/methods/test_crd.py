@@ -58,6 +58,18 @@ def test_same_class_positives() -> None:
     assert len(seen) == 20
 
 
+def test_without_labels_negatives_are_all_other_images() -> None:
+    labels = torch.zeros(21, dtype=torch.long)
+    method = make(labels, negatives_from="all")
+    batch = batch_for(labels, torch.tensor([3, 8]))
+    index, keep = method.negatives.draw(batch)
+    for row, place in enumerate((3, 8)):
+        chosen = index[row][keep[row]].tolist()
+        assert sorted(chosen) == [image for image in range(21) if image != place]
+    with pytest.raises(UserError, match="only 0 training images are of other classes"):
+        make(labels)
+
+
 def test_too_many_negatives_are_refused() -> None:
     with pytest.raises(UserError, match=r"only 80 training images.*allowed: 1 to 80"):
         NegativeSampler(torch.arange(100) % 5, negatives=81, seed=0)

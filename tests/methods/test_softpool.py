@@ -10,7 +10,8 @@ from feature_probes import quick
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distillery.methods.parts.softpool import soft_pool, soft_pool2d
+from distillery.methods.parts.pooling import pool_to
+from distillery.methods.parts.softpool import soft_pool, soft_pool2d, soft_pool_to
 
 
 def pooled_by_hand(values: list[float]) -> float:
@@ -74,3 +75,52 @@ def test_lies_between_mean_and_maximum_and_stride_defaults_to_the_kernel() -> No
 def test_the_gradient_flows_through_the_weights() -> None:
     maps = torch.randn(1, 2, 4, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: soft_pool2d(x, 3, 1), maps)
+
+
+@quick
+@given(
+    size=st.tuples(st.integers(1, 8), st.integers(1, 8)),
+    target=st.tuples(st.integers(1, 8), st.integers(1, 8)),
+)
+def test_resizes_over_the_windows_of_adaptive_pooling(
+    size: tuple[int, int], target: tuple[int, int]
+) -> None:
+    maps = torch.randn(2, 3, *size, dtype=torch.float64)
+    found = soft_pool_to(maps, *target)
+    assert found.shape == (2, 3, *target)
+    for i in range(target[0]):
+        top, bottom = i * size[0] // target[0], math.ceil((i + 1) * size[0] / target[0])
+        for j in range(target[1]):
+            left, right = j * size[1] // target[1], math.ceil((j + 1) * size[1] / target[1])
+            window = maps[0, 2, top:bottom, left:right].flatten().tolist()
+            assert found[0, 2, i, j].item() == pytest.approx(pooled_by_hand(window))
+
+
+@quick
+@given(
+    size=st.tuples(st.integers(1, 8), st.integers(1, 8)),
+    target=st.tuples(st.integers(1, 8), st.integers(1, 8)),
+)
+def test_averages_are_those_of_adaptive_pooling(
+    size: tuple[int, int], target: tuple[int, int]
+) -> None:
+    maps = torch.randn(2, 3, *size, dtype=torch.float64)
+    expected = torch.nn.functional.adaptive_avg_pool2d(maps, target)
+    assert torch.allclose(pool_to(maps, *target), expected)
+
+
+@pytest.mark.parametrize("format_", [torch.contiguous_format, torch.channels_last])
+def test_global_pooling_keeps_no_weights_and_has_the_right_gradient(
+    format_: torch.memory_format,
+) -> None:
+    maps = torch.randn(2, 3, 4, 4, dtype=torch.float64).to(memory_format=format_)
+    maps.requires_grad_()
+    kept: list[torch.Tensor] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        pooled = soft_pool(maps)
+    assert not [tensor for tensor in kept if tensor.data_ptr() != maps.data_ptr()]
+    shares = maps.detach().flatten(2).softmax(2)
+    slope = shares * (1 + maps.detach().flatten(2) - pooled.detach()[:, :, None])
+    pooled.sum().backward()
+    assert maps.grad is not None
+    assert torch.allclose(maps.grad.flatten(2), slope)

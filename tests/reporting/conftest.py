@@ -1,7 +1,9 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from made_up_results import Study, make_study
+
+from distillery.reporting import drawing
 
 
 @pytest.fixture
@@ -12,3 +14,10 @@ def study() -> Study:
 @pytest.fixture
 def make() -> Callable[..., Study]:
     return make_study
+
+
+@pytest.fixture
+def in_theme() -> Iterator[None]:
+    """Draw as a report does."""
+    with drawing.theme():
+        yield

@@ -69,6 +69,7 @@ def make_study(
                 name: {"title": f"Effect of {name}", "axes": list(axes)}
                 for name, axes in ablations.items()
             },
+            "sections": {},
         }
     )
 

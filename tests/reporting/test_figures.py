@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,7 @@ from distillery.reporting import drawing, figures
 from distillery.reporting.ablation_figure import draw
 from distillery.reporting.results import Results
 
-
-@pytest.fixture(autouse=True)
-def in_theme() -> Iterator[None]:
-    with drawing.theme():
-        yield
+pytestmark = pytest.mark.usefixtures("in_theme")
 
 
 @pytest.fixture

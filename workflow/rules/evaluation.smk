@@ -1,4 +1,28 @@
 
+rule extract_features:
+    input:
+        GRAPH.inputs(ancient),
+    output:
+        "data/evaluations/{run}/manifest.json",
+    log:
+        "logs/extract/{run}.log",
+    benchmark:
+        "logs/benchmarks/extract/{run}.tsv"
+    wildcard_constraints:
+        run=GRAPH.names("extract"),
+    threads: 1
+    resources:
+        gpu=1,
+        mem_mb=4000,
+        runtime=120,
+    params:
+        file=PARAMS,
+    message:
+        "extracting {wildcards.run}"
+    shell:
+        "exec distillery extract {wildcards.run} --params {params.file} > {log} 2>&1"
+
+
 rule evaluate:
     input:
         GRAPH.inputs(ancient),

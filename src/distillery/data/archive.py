@@ -44,6 +44,7 @@ _DAMAGE = (
     OSError,
 )
 _LARGEST_READ = 2**20
+_NONE: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -92,13 +93,16 @@ class Contents:
     folders: set[str]
 
 
-def unpack(archive: Path, store: IO[bytes], limits: Limits | None = None) -> Contents:
+def unpack(
+    archive: Path, store: IO[bytes], limits: Limits | None = None, leave_out: frozenset[str] = _NONE
+) -> Contents:
     """Append the contents of a tar (plain, gzip, bzip2 or xz) or zip archive to one file.
 
     Args:
         archive: the file; its kind is told by its content.
         store: open, empty file that takes the contents.
         limits: bounds on what is unpacked.
+        leave_out: last parts of the names of files that are passed over, whatever their size.
 
     Returns:
         Where in ``store`` each file of the archive lies.
@@ -114,9 +118,11 @@ def unpack(archive: Path, store: IO[bytes], limits: Limits | None = None) -> Con
     try:
         with contextlib.closing(_members(archive, total_allowed)) as members:
             for count, member in enumerate(members, start=1):
-                total += member.size
                 if count > limits.members:
                     raise UserError(f"{archive}: more than {limits.members} members")
+                if PurePosixPath(member.name).name in leave_out:
+                    continue
+                total += member.size
                 if total > total_allowed:
                     raise UserError(f"{archive}: more than {total_allowed} bytes when unpacked")
                 problem = _problem(member, limits) or _add(member, contents, store)

@@ -1,7 +1,8 @@
-"""Random crop and flip as numbered views, for whole batches on any device.
+"""Augmentation as numbered views, for whole batches on any device.
 
-An image has finitely many views: each offset of the crop, flipped or not. Whoever draws, caches or
-repeats augmentation speaks of their numbers, ``0 <= view < augmentation.views``.
+With crop and flip an image has finitely many views: each offset of the crop, flipped or not. Random
+boxes are drawn from the number of the view (see ``boxes``). Whoever draws, caches or repeats
+augmentation speaks of their numbers, ``0 <= view < augmentation.views``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from distillery.data.boxes import Boxes, draw, show
 from distillery.data.settings import Augmentation
 
 
@@ -29,6 +31,34 @@ class CropFlip:
     top: Tensor
     left: Tensor
     flip: Tensor
+
+    def to(self, device: torch.device) -> CropFlip:
+        """Return the same crops on ``device``."""
+        return CropFlip(self.top.to(device), self.left.to(device), self.flip.to(device))
+
+
+def places(view: Tensor, augmentation: Augmentation, shape: tuple[int, int]) -> CropFlip | Boxes:
+    """Return what views (B,) int64 show of images of a height and a width, on the CPU."""
+    if augmentation.kind == "crop":
+        return decode(view.cpu(), augmentation)
+    return draw(view, augmentation, shape)
+
+
+def shown(images: Tensor, place: CropFlip | Boxes, augmentation: Augmentation) -> Tensor:
+    """Return what is to be seen of images at given places.
+
+    Args:
+        images: (B, H, W, C) uint8.
+        place: what of each image, on any device.
+        augmentation: the settings that the places are of.
+
+    Returns:
+        (B, h, w, C) uint8; h and w are H and W, or the size of the augmentation.
+    """
+    place = place.to(images.device)
+    if isinstance(place, CropFlip):
+        return augment(images, place, augmentation.pad)
+    return show(images, place, augmentation.output_side(images.shape[1]))
 
 
 def decode(view: Tensor, augmentation: Augmentation) -> CropFlip:

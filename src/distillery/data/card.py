@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from distillery.schema import Settings
@@ -44,6 +45,17 @@ class Card(Settings):
     def load(cls, prepared: Artifact) -> Card:
         """Read the card of a run of the stage ``prepare``."""
         return cls.model_validate(prepared.json(CARD))
+
+    def of_channels(self, places: Sequence[int] | None) -> Card:
+        """Return the card of images with these channels alone; None for all of them."""
+        if places is None:
+            return self
+        chosen = {
+            "shape": (*self.shape[:2], len(places)),
+            "mean": tuple(self.mean[place] for place in places),
+            "std": tuple(self.std[place] for place in places),
+        }
+        return self.model_copy(update=chosen)
 
     @property
     def image_bytes(self) -> int:

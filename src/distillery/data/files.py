@@ -121,8 +121,13 @@ class RawFiles:
             raise UserError(f"{names}: not found in {roots}{unset}")
         return found
 
-    def tree(self, path: Path, settings: Source) -> Tree:
+    def tree(self, path: Path, settings: Source, leave_out: frozenset[str] = frozenset()) -> Tree:
         """Open a folder or an archive of one, after comparing it with the pinned checksum.
+
+        Args:
+            path: the folder or archive.
+            settings: where the checksum is pinned.
+            leave_out: names of files, without folders, that are neither read nor unpacked.
 
         Raises:
             UserError: the archive is not safe to unpack, or has another checksum.
@@ -131,14 +136,14 @@ class RawFiles:
             raise UserError(f"{path}: a folder has no sha256; leave it out or name the archive")
         try:
             if path.is_dir():
-                return _folder_tree(path)
+                return _folder_tree(path, leave_out)
             found = checksum(path)
         except OSError as error:
             name = error.filename or path
             raise UserError(f"{name}: cannot be read ({error.strerror})") from None
         if settings.sha256 not in (None, found):
             raise UserError(f"{path}: its sha256 is {found} instead of {settings.sha256}")
-        return _archive_tree(path, self._store, found)
+        return _archive_tree(path, self._store, found, leave_out)
 
 
 def checksum(path: Path) -> str:
@@ -150,13 +155,13 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _folder_tree(path: Path) -> Tree:
+def _folder_tree(path: Path, leave_out: frozenset[str]) -> Tree:
     files, folders = {}, set()
     # Links are followed: it is the user's own folder, and large sets are often linked into place.
     for parent, subfolders, names in os.walk(path, followlinks=True, onerror=_fail):
         subfolders[:] = filter(_is_data, subfolders)
         folders |= {os.path.relpath(f"{parent}/{name}", path) for name in subfolders}
-        for name in filter(_is_data, names):
+        for name in filter(_is_data, set(names) - leave_out):
             files[os.path.relpath(f"{parent}/{name}", path)] = f"{parent}/{name}"
     files = dict(sorted(files.items()))
     digest = hashlib.sha256()
@@ -175,8 +180,8 @@ def _fail(error: OSError) -> None:
     raise error
 
 
-def _archive_tree(path: Path, store: IO[bytes], digest: str) -> Tree:
-    contents = unpack(path, store)
+def _archive_tree(path: Path, store: IO[bytes], digest: str, leave_out: frozenset[str]) -> Tree:
+    contents = unpack(path, store, leave_out=leave_out)
 
     def fetch(span: tuple[int, int]) -> bytes:
         start, size = span

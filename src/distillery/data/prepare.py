@@ -2,7 +2,8 @@
 
 Each part is a Parquet file with the columns ``index`` (int32, 0 to N-1), ``label`` (int32) and
 ``image`` (H * W * C bytes, row by row). Images stream through in groups of rows, so that memory
-does not depend on the size of the set.
+does not depend on the size of the set. Parts that are to be streamed later, too, are stored without
+compression (see ``stored``).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from distillery.data.card import CARD, Card, part_file
+from distillery.data.colour import stored_lab
 from distillery.data.files import RawFiles
 from distillery.data.images import resized, with_channels
 from distillery.data.raw import RawData, RawPart
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
 
 _GROUP_ROWS = 4096
 _GROUP_BYTES = 2**26
+_LARGEST_IN_MEMORY = 2**32
+_PACKED = {"compression": "zstd"}
+# One page a row group: see ``stored``.
+_STREAMED = {"compression": "none", "data_page_size": 2**30}
 
 
 def run(work: Workspace) -> None:
@@ -45,7 +51,7 @@ def run(work: Workspace) -> None:
         form = _Form.of(data, settings)
         train = _write(work.out / part_file("train"), data.train, form)
         test = _write(work.out / part_file("test"), data.test, form)
-    mean, std = train.mean_and_std()
+    mean, std = _normalisation(data, train, form)
     card = Card(
         name=data.name,
         classes=data.classes,
@@ -68,19 +74,31 @@ class _Form:
         shape: height, width, channels.
         is_resized: whether images of other sizes are resized rather than refused.
         may_lose_colour: whether the user asked for grey images.
+        streamed: whether images are to be read from disk while they are used; None for: those of
+            large parts.
+        is_lab: whether colours are stored as luminance and chrominance.
     """
 
     shape: tuple[int, int, int]
     is_resized: bool
     may_lose_colour: bool
+    streamed: bool | None = None
+    is_lab: bool = False
 
     @classmethod
     def of(cls, data: RawData, settings: Source) -> _Form:
         """Follow the settings, and the first training image where they are silent."""
         side = settings.image_size
         height, width = (side, side) if side else data.train.images[0].shape[:2]
-        shape = (height, width, settings.channels or data.channels)
-        return cls(shape, side is not None, settings.channels == 1)
+        is_lab = settings.colour == "lab"
+        shape = (height, width, settings.channels or (3 if is_lab else data.channels))
+        return cls(shape, side is not None, settings.channels == 1, settings.streamed, is_lab)
+
+    def is_streamed(self, images: int) -> bool:
+        """Tell whether a part of so many images is to be streamed."""
+        if self.streamed is None:
+            return images * math.prod(self.shape) > _LARGEST_IN_MEMORY
+        return self.streamed
 
     def applied(self, image: np.ndarray, name: str) -> np.ndarray:
         """Return one image in this form, (H, W, C) uint8."""
@@ -94,7 +112,8 @@ class _Form:
             )
         if image.shape[2] > channels and not self.may_lose_colour:
             raise UserError(f"{name}: a colour image in a set of grey ones; set channels to 1 or 3")
-        return with_channels(image, channels)
+        image = with_channels(image, channels)
+        return stored_lab(image) if self.is_lab else image
 
 
 @dataclass
@@ -142,6 +161,15 @@ class _Summary:
         return tuple(mean), tuple(std)
 
 
+def _normalisation(
+    data: RawData, train: _Summary, form: _Form
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the official mean and deviation of each channel, or those of the training part."""
+    official = data.normalisation
+    fits = official and len(official[0]) == form.shape[2] and not form.is_lab
+    return official if official and fits else train.mean_and_std()
+
+
 def _added(one: list[int], other: list[int]) -> list[int]:
     return [a + b for a, b in zip(one, other, strict=True)]
 
@@ -161,7 +189,7 @@ def _write(path: Path, part: RawPart, form: _Form) -> _Summary:
     with pq.ParquetWriter(
         path,
         schema,
-        compression="zstd",
+        **(_STREAMED if form.is_streamed(len(part.labels)) else _PACKED),
         use_dictionary=False,
         write_statistics=["index", "label"],
         write_page_checksum=True,

@@ -1,7 +1,8 @@
-"""Reads prepared data sets into memory."""
+"""Reads prepared data sets, into memory if they are small enough."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -12,6 +13,7 @@ from pyarrow import csv
 from torch import Tensor
 
 from distillery.data.card import Card, Part, part_file
+from distillery.data.stored import StoredImages, offsets_of
 from distillery.errors import DamagedArtifact, UserError
 
 if TYPE_CHECKING:
@@ -22,30 +24,49 @@ __all__ = ["Card", "ImageSet", "load", "load_training"]
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images in memory.
+    """Images with their labels.
 
     Attributes:
-        images: (N, H, W, C) uint8.
+        images: (N, H, W, C) uint8, in memory or read from disk when they are indexed.
         labels: (N,) int64.
         index: (N,) int64, places in the canonical part, increasing.
     """
 
-    images: Tensor
+    images: Tensor | StoredImages
     labels: Tensor
     index: Tensor
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    def of_channels(self, places: Sequence[int] | None) -> ImageSet:
+        """Return the same images with these channels alone; None for all of them."""
+        if places is None:
+            return self
+        if isinstance(self.images, Tensor):
+            return ImageSet(self.images[..., list(places)], self.labels, self.index)
+        return ImageSet(self.images.of_channels(places), self.labels, self.index)
+
     def to(self, device: torch.device | str) -> ImageSet:
         """Return the same images on ``device``."""
         return ImageSet(self.images.to(device), self.labels.to(device), self.index.to(device))
+
+    def batches(self, rows: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Yield the images of each batch of rows, (B,) on the CPU.
+
+        While a batch is used, the next one is read if the images are on disk.
+        """
+        if isinstance(self.images, StoredImages):
+            return self.images.batches(rows)
+        images = self.images
+        return (images[each.to(images.device)] for each in rows)
 
 
 def load(prepared: Artifact, part: Part, index: np.ndarray | None = None) -> ImageSet:
     """Read a part of a data set, or some images of it.
 
-    Memory is that of the images asked for and of one row group.
+    Memory is that of the images asked for and of one row group; images that ``prepare`` left to be
+    streamed stay on disk.
 
     Args:
         prepared: a run of the stage ``prepare``.
@@ -62,25 +83,34 @@ def load(prepared: Artifact, part: Part, index: np.ndarray | None = None) -> Ima
     index = np.arange(count) if index is None else np.array(index, dtype=np.int64)
     if len(index) and (index[0] < 0 or index[-1] >= count or (np.diff(index) <= 0).any()):
         raise ValueError(f"the index must increase from 0 to {count - 1}")
-    images = np.empty((len(index), *card.shape), dtype=np.uint8)
-    labels = np.empty(len(index), dtype=np.int64)
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         if file.metadata.num_rows != count:
             raise DamagedArtifact(f"{path}: {file.metadata.num_rows} images instead of {count}")
         if file.schema_arrow.field("image").type.byte_width != card.image_bytes:
             raise DamagedArtifact(f"{path}: images are not of the shape {card.shape}")
-        start = 0
-        for group in range(file.num_row_groups):
-            table = file.read_row_group(group, columns=["label", "image"]).combine_chunks()
-            first, last = np.searchsorted(index, (start, start + len(table)))
-            rows = index[first:last] - start
-            pixels = np.frombuffer(table["image"].chunk(0).buffers()[1], dtype=np.uint8)
-            images[first:last] = pixels.reshape(-1, *card.shape)[rows]
-            labels[first:last] = table["label"].to_numpy()[rows]
-            start += len(table)
+        labels = file.read(columns=["label"])["label"].to_numpy()[index].astype(np.int64)
+        offsets = offsets_of(file, card.image_bytes)
+        images = (
+            _in_memory(file, index, card.shape)
+            if offsets is None
+            else StoredImages(path, offsets[index], card.shape)
+        )
     if len(labels) and not 0 <= labels.min() <= labels.max() < len(card.classes):
         raise DamagedArtifact(f"{path}: labels leave the range of the {len(card.classes)} classes")
-    return ImageSet(*(torch.from_numpy(array) for array in (images, labels, index)))
+    return ImageSet(images, torch.from_numpy(labels), torch.from_numpy(index))
+
+
+def _in_memory(file: pq.ParquetFile, index: np.ndarray, shape: tuple[int, int, int]) -> Tensor:
+    """Read images (n, H, W, C) row group by row group."""
+    images = np.empty((len(index), *shape), dtype=np.uint8)
+    start = 0
+    for group in range(file.num_row_groups):
+        table = file.read_row_group(group, columns=["image"]).combine_chunks()
+        first, last = np.searchsorted(index, (start, start + len(table)))
+        pixels = np.frombuffer(table["image"].chunk(0).buffers()[1], dtype=np.uint8)
+        images[first:last] = pixels.reshape(-1, *shape)[index[first:last] - start]
+        start += len(table)
+    return torch.from_numpy(images)
 
 
 def load_training(

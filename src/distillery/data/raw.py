@@ -16,12 +16,14 @@ class Kind:
     Attributes:
         places: usual names of its files or folders; empty when the user has to give the path.
         shape: side length and channels of its images, when they are always the same.
-        built_in: whether an installed package brings the data along.
+        built_in: whether nothing has to be downloaded.
+        flips: whether a mirrored image is as good as the image.
     """
 
     places: tuple[str, ...] = ()
     shape: tuple[int, int] | None = None
     built_in: bool = False
+    flips: bool = True
 
 
 class Images(Protocol):
@@ -57,6 +59,8 @@ class RawData:
         channels: 1 when all images are grey, else 3.
         train, test: the two parts.
         origin: file or folder name -> SHA-256 of the file, or of the folder's names and contents.
+        normalisation: mean and standard deviation of each channel, where pixels range from 0 to 1,
+            when the data set has official ones; else they are measured on the training part.
     """
 
     name: str
@@ -65,3 +69,4 @@ class RawData:
     train: RawPart
     test: RawPart
     origin: dict[str, str]
+    normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None = None

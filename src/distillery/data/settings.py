@@ -10,6 +10,8 @@ from distillery.data.sources import registry
 from distillery.errors import unknown_name
 from distillery.schema import Settings
 
+_DRAWS = 2**48
+
 
 class Source(Settings):
     """Where a data set comes from and what its images are turned into."""
@@ -24,8 +26,14 @@ class Source(Settings):
     channels: Literal[1, 3] | None = None
     """1 for grey images, 3 for colour; as the images are when not given. A folder counts as grey
     when the first training image of each class is grey."""
+    colour: Literal["rgb", "lab"] = "rgb"
+    """How colours are stored: red, green and blue, or luminance and two channels of chrominance
+    (CIE 1976 L*a*b*), so that networks can be shown either alone."""
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     """Checksum that the raw archive must have."""
+    streamed: bool | None = None
+    """Keep the prepared images in such a form that they are read from disk while they are used,
+    instead of all at once into memory. When not given: each part that takes more than 4 GiB."""
 
     @field_validator("source")
     @classmethod
@@ -33,6 +41,12 @@ class Source(Settings):
         if source not in registry.names():
             raise ValueError(str(unknown_name("data source", source, registry.names())))
         return source
+
+    @model_validator(mode="after")
+    def _has_colours(self) -> Source:
+        if self.colour == "lab" and self.channels == 1:
+            raise ValueError("colour 'lab' needs 3 channels; leave out channels")
+        return self
 
     @model_validator(mode="after")
     def _has_files(self) -> Source:
@@ -50,7 +64,7 @@ class Split(Settings):
     per_class: int | None = Field(default=None, ge=1)
     """Train on this many images of each class."""
     fraction: float = Field(default=1.0, gt=0, le=1)
-    """Train on this share of each class's images."""
+    """Train on this share of each class's images, or of `per_class`."""
     validation_fraction: float = Field(default=0.0, ge=0, lt=1)
     """Share of each class's images that is held out for validation, before `per_class` or
     `fraction` are applied, so that every subset has the same validation set."""
@@ -58,19 +72,57 @@ class Split(Settings):
     """Seed of the draws."""
 
     @model_validator(mode="after")
-    def _one_size(self) -> Split:
-        if self.per_class is not None and self.fraction != 1:
-            raise ValueError("per_class and fraction exclude each other")
+    def _leaves_images(self) -> Split:
+        if self.per_class is not None and round(self.per_class * self.fraction) < 1:
+            raise ValueError(
+                f"a fraction of {self.fraction:g} of per_class {self.per_class} leaves no image"
+            )
         return self
 
 
 class Augmentation(Settings):
-    """Random crop after zero padding, and horizontal flip."""
+    """How training images are varied."""
 
+    kind: Literal["crop", "random-resized-crop"] = "crop"
+    """Crop of the old size after zero padding, or a box of random area and shape that is resized
+    (Szegedy et al. 2015, arXiv:1409.4842; usual for ImageNet)."""
     pad: int = Field(default=4, ge=0, le=32)
     """Pixels added on every side before the crop; 0 for no crop."""
-    flip: bool = True
-    """Whether images are flipped horizontally, every second time."""
+    flip: bool | None = None
+    """Whether images are flipped horizontally, every second time. When not given: unless a flip
+    would change what the data set's images show, as it would with digits."""
+    scale: tuple[float, float] = (0.08, 1.0)
+    """Smallest and largest area of a random box, as a share of the image."""
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    """Smallest and largest width of a random box, divided by its height."""
+    size: int | None = Field(default=None, ge=4, le=1024)
+    """Pixels along each side to which random boxes are resized; as the image when not given."""
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Augmentation:
+        foreign = ("scale", "ratio", "size") if self.kind == "crop" else ("pad",)
+        for name in foreign:
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} has no meaning for the kind {self.kind}; leave it out")
+        if not 0 < self.scale[0] <= self.scale[1] <= 1:
+            raise ValueError(f"scale: found {self.scale}; allowed: 0 < smallest <= largest <= 1")
+        if not 0 < self.ratio[0] <= self.ratio[1]:
+            raise ValueError(f"ratio: found {self.ratio}; allowed: 0 < smallest <= largest")
+        return self
+
+    def resolved(self, source: str) -> Augmentation:
+        """Return the augmentation with ``flip`` decided by what is known of a data source."""
+        flip = registry.kind(source).flips if self.flip is None else self.flip
+        return self.model_copy(update={"flip": flip})
+
+    def output_side(self, side: int) -> int:
+        """Return the side length of what a network is shown of images with sides of ``side``."""
+        return self.size or side
+
+    @property
+    def flips(self) -> bool:
+        """Whether views are flipped; before ``resolved`` as most data sets are."""
+        return self.flip is not False
 
     @property
     def offsets(self) -> int:
@@ -79,5 +131,10 @@ class Augmentation(Settings):
 
     @property
     def views(self) -> int:
-        """Number of distinct views of an image: 162 for a padding of 4 with flips."""
-        return self.offsets**2 * (2 if self.flip else 1)
+        """Number of distinct views of an image: 162 for a padding of 4 with flips.
+
+        Random boxes are not counted but drawn: the number of a view is what theirs are drawn from.
+        """
+        if self.kind == "random-resized-crop":
+            return _DRAWS
+        return self.offsets**2 * (2 if self.flips else 1)

@@ -55,7 +55,8 @@ def divide(
         validation, pool = _share(pool, labels, settings.validation_fraction, seed, classes)
         _require_every_class(pool, labels, 1 - settings.validation_fraction, classes)
     if settings.per_class is not None:
-        return _some_of_each(pool, labels, settings.per_class, settings.seed, classes), validation
+        wanted = round(settings.per_class * settings.fraction)
+        return _some_of_each(pool, labels, wanted, settings.seed, classes), validation
     if settings.fraction < 1:
         # The plain seed: with the same one, published few-shot runs drew the same images.
         return _share(pool, labels, settings.fraction, settings.seed, classes)[0], validation

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from distillery.data.augmentation import augment, decode, normalise
+from distillery.data.augmentation import normalise, places, shown
 from distillery.data.prepared import Card, ImageSet, load_training
 from distillery.data.settings import Augmentation
 from distillery.devices import device_for_inference
 from distillery.embeddings.slots import slot_name, write_slot
 from distillery.embeddings.views import ViewSchedule
 from distillery.models.base import Classifier
-from distillery.models.weights import load_network
+from distillery.models.weights import channels_of, load_network
 from distillery.progress import Progress
 
 if TYPE_CHECKING:
@@ -31,26 +31,35 @@ def run(work: Workspace) -> None:
     augmentation = Augmentation(**settings["augmentation"])
     schedule = ViewSchedule(augmentation.views, **settings["views"])
     device = device_for_inference(work.record)
-    images = load_training(prepared, work.inputs["split"]).to(device)
+    seen = channels_of(teacher)
+    images = load_training(prepared, work.inputs["split"]).of_channels(seen).to(device)
     card = Card.load(prepared)
     network = load_network(teacher, card).to(device).to(memory_format=torch.channels_last)
     metadata = {"teacher": teacher.key, "prepared": prepared.key, "split": work.inputs["split"].key}
     index = images.index.cpu().numpy()
+    shape = card.shape[:2]
     with Progress("slots", schedule.slots) as progress:
         for slot in range(schedule.slots):
             path = work.out / slot_name(slot)
             if not path.exists():
                 views = torch.from_numpy(schedule.view(slot, index))
                 logits, embedding = outputs(
-                    network, images, card, augmentation, views, _PRECISIONS[settings["precision"]]
+                    network,
+                    images,
+                    card.of_channels(seen),
+                    augmentation,
+                    views,
+                    _PRECISIONS[settings["precision"]],
                 )
-                write_slot(path, index, decode(views, augmentation), logits, embedding, metadata)
+                place = places(views, augmentation, shape)
+                write_slot(path, index, views, place, logits, embedding, metadata)
             progress.advance()
     work.write_json(
         "cache.json",
         {
             "arch": teacher.settings["arch"],
             "images": len(index),
+            "image_shape": shape,
             "classes": len(card.classes),
             "embedding_dim": network.embedding_dim,
             "slots": schedule.slots,
@@ -67,16 +76,15 @@ def outputs(
     views: torch.Tensor,
     dtype: torch.dtype = torch.float32,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return a network's logits (N, C) and embeddings (N, D) for one view of each image.
+    """Return a network's logits (N, C) and embeddings (N, D) for one view (N,) of each image.
 
     Only these two arrays grow with N; pixels are augmented batch by batch.
     """
-    views = views.to(images.images.device)
     logits, embeddings = [], []
-    for start in range(0, len(views), _BATCH):
-        part = slice(start, start + _BATCH)
-        crop = decode(views[part], augmentation)
-        pixels = augment(images.images[part], crop, augmentation.pad)
+    batches = torch.arange(len(views)).split(_BATCH)
+    for rows, pixels in zip(batches, images.batches(batches), strict=True):
+        place = places(views[rows], augmentation, (pixels.shape[1], pixels.shape[2]))
+        pixels = shown(pixels, place, augmentation)
         out = network(normalise(pixels, card.mean, card.std))
         logits.append(out.logits.to("cpu", dtype))
         embeddings.append(out.embedding.to("cpu", dtype))

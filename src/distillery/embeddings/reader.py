@@ -11,9 +11,8 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from distillery.data.augmentation import CropFlip, encode
 from distillery.data.settings import Augmentation
-from distillery.embeddings.slots import slot_name
+from distillery.embeddings.slots import slot_name, views_of
 from distillery.errors import DamagedArtifact
 from distillery.models.base import Outputs
 
@@ -82,15 +81,12 @@ class EmbeddingCache:
             raise DamagedArtifact(
                 f"{path}: holds other images than the training set, or in another order"
             )
-        top, left, flip = (
-            torch.from_numpy(table[name].to_numpy().copy())
-            for name in ("crop_top", "crop_left", "flip")
-        )
-        return Slot(
-            encode(CropFlip(top, left, flip), self._augmentation),
-            _matrix(table, "logits"),
-            _matrix(table, "embedding"),
-        )
+        height, width = self.artifact.json("cache.json")["image_shape"]
+        try:
+            views = views_of(table, self._augmentation, (height, width))
+        except DamagedArtifact as error:
+            raise DamagedArtifact(f"{path}: {error}") from None
+        return Slot(views, _matrix(table, "logits"), _matrix(table, "embedding"))
 
 
 def _matrix(table, name: str) -> Tensor:  # type: ignore[no-untyped-def]

@@ -2,7 +2,9 @@
 
 Columns: ``index`` (int32, place in the canonical training part), ``crop_top``, ``crop_left``
 (int16, pixels) and ``flip`` (bool) of the view, ``logits`` and ``embedding`` (fixed-size lists of
-float16 or float32). The file's metadata names the teacher's and the data's runs.
+float16 or float32). Random boxes also have ``crop_height``, ``crop_width`` (int16) and ``view``
+(int64), the number that they were drawn from. The file's metadata names the teacher's and the
+data's runs.
 """
 
 from __future__ import annotations
@@ -12,8 +14,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
+from torch import Tensor
 
-from distillery.data.augmentation import CropFlip
+from distillery.data.augmentation import CropFlip, encode, places
+from distillery.data.boxes import Boxes
+from distillery.data.settings import Augmentation
+from distillery.errors import DamagedArtifact
 
 
 def slot_name(number: int) -> str:
@@ -24,7 +31,8 @@ def slot_name(number: int) -> str:
 def write_slot(
     path: Path,
     index: np.ndarray,
-    crop: CropFlip,
+    views: Tensor,
+    place: CropFlip | Boxes,
     logits: np.ndarray,
     embedding: np.ndarray,
     metadata: dict[str, str],
@@ -34,7 +42,8 @@ def write_slot(
     Args:
         path: where to write.
         index: (N,) images.
-        crop: their views.
+        views: (N,) int64, the number of the view of each.
+        place: what these views show.
         logits: (N, C) in the precision to store.
         embedding: (N, D) in the precision to store.
         metadata: what the file should say of its origin.
@@ -42,9 +51,7 @@ def write_slot(
     table = pa.table(
         {
             "index": pa.array(index.astype(np.int32)),
-            "crop_top": pa.array(crop.top.numpy().astype(np.int16)),
-            "crop_left": pa.array(crop.left.numpy().astype(np.int16)),
-            "flip": pa.array(crop.flip.numpy().astype(bool)),
+            **_columns(views, place),
             "logits": _lists(logits),
             "embedding": _lists(embedding),
         }
@@ -59,6 +66,52 @@ def write_slot(
         row_group_size=len(index),
     )
     temporary.replace(path)
+
+
+def views_of(table: pa.Table, augmentation: Augmentation, shape: tuple[int, int]) -> Tensor:
+    """Return the view numbers (N,) int64 in a slot.
+
+    Args:
+        table: the slot.
+        augmentation: the settings that the cache was made with.
+        shape: height and width of the images, for random boxes.
+
+    Raises:
+        DamagedArtifact: the boxes are not those that are drawn from their numbers.
+    """
+    columns = {
+        name: torch.from_numpy(table[name].to_numpy().copy())
+        for name in table.column_names
+        if name.startswith("crop_") or name in ("flip", "view")
+    }
+    if augmentation.kind == "crop":
+        return encode(
+            CropFlip(columns["crop_top"], columns["crop_left"], columns["flip"]), augmentation
+        )
+    views = columns["view"]
+    drawn = _columns(views, places(views, augmentation, shape))
+    for name, values in drawn.items():
+        if not np.array_equal(values.to_numpy(zero_copy_only=False), columns[name].numpy()):
+            raise DamagedArtifact(f"{name}: differs from the boxes that are drawn from the views")
+    return views
+
+
+def _columns(views: Tensor, place: CropFlip | Boxes) -> dict[str, pa.Array]:
+    """Return the columns that say what is shown of each image."""
+    columns = {
+        "crop_top": _short(place.top),
+        "crop_left": _short(place.left),
+        "flip": pa.array(place.flip.numpy().astype(bool)),
+    }
+    if isinstance(place, Boxes):
+        columns["crop_height"] = _short(place.height)
+        columns["crop_width"] = _short(place.width)
+        columns["view"] = pa.array(views.numpy().astype(np.int64))
+    return columns
+
+
+def _short(pixels: Tensor) -> pa.Array:
+    return pa.array(pixels.numpy().astype(np.int16))
 
 
 def _lists(matrix: np.ndarray) -> pa.FixedSizeListArray:

@@ -35,8 +35,8 @@ def run(work: Workspace) -> None:
     ``teacher_kl``, mean KL divergence from the teacher's distribution, in nats.
     """
     options = Options(**work.run.settings["options"])
-    labels, logits = predictions.read(work.inputs["network"])
-    _, teacher_logits = predictions.read(work.inputs["teacher"])
+    labels, logits, _ = predictions.read(work.inputs["network"])
+    teacher_logits = predictions.read(work.inputs["teacher"]).logits
     own, teacher = (log_softmax(x.astype(np.float64), axis=1) for x in (logits, teacher_logits))
     predicted = own.argmax(axis=1)
     best = np.argsort(-own, axis=1, kind="stable")[:, :5]

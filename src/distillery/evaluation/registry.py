@@ -1,7 +1,17 @@
 """Finds protocols by file name.
 
 A protocol's module has ``Options`` (its settings), ``TITLE``, and ``run(work)``, which writes
-``metrics.json``: a flat mapping of names to numbers.
+``metrics.json``, a flat mapping of names to numbers, and may write ``details.parquet``, any tidy
+table. It may have
+
+* ``check(options, network, source, target)``, which raises ``UserError`` when the plan is made and
+  the network or the shapes (side, channels) of the data sets do not fit;
+* ``data_set(options)``, the id of another data set, None for the experiment's own, and
+  ``extract_settings(options)``: ``run`` then finds it as the input ``target``, and the network's
+  embeddings of it as the input ``features``;
+* ``USES_METHOD = True``, if it runs the method of a student.
+
+A study has ``vary(options)`` instead of ``run``: what it trains, as in an ablation.
 """
 
 from __future__ import annotations
@@ -22,6 +32,11 @@ def names() -> list[str]:
 def module_of(name: str) -> str:
     """Return the dotted name of a protocol's module."""
     return registry.module_of(_PACKAGE, "protocol", name, _NOT_PROTOCOLS)
+
+
+def is_study(module: ModuleType) -> bool:
+    """Tell whether a protocol trains networks of its own instead of measuring others."""
+    return hasattr(module, "vary")
 
 
 def load(name: str) -> ModuleType:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import TypeVar
 
-import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
 from distillery.methods.base import Batch, Context, Method, Weights
+from distillery.methods.parts.attention_log import ATTENTION, ENTROPY, LAYER_ENTROPY
+from distillery.methods.parts.entropy import entropy
 from distillery.methods.parts.layer_attention import LayerAttention
+from distillery.methods.parts.layer_distances import layer_distances
+from distillery.methods.parts.layer_reading import Reading, detached, pair_up, read, thinned
 from distillery.methods.parts.pairing import mismatch
 from distillery.methods.parts.pooling import pool_to
-from distillery.methods.parts.precision import at_least_single
 from distillery.models.base import ModelSpec, Outputs
 from distillery.schema import Settings
-
-_Layer = TypeVar("_Layer")
 
 
 class AFD(Method):
@@ -35,15 +32,17 @@ class AFD(Method):
     Of a network with more than ``max_layers`` blocks, every second (third, ...) is taken, ending
     with the last: 27 of resnet110. A batch needs two samples, for BatchNorm.
 
-    Extra memory: 57 MB at B = 64 for resnet56 -> resnet20 on 32 x 32, with the backward pass and
-    the gradients of the student's maps, and the outputs of the teacher's blocks, 66 MB. Those of
-    the student's blocks are kept for its own backward pass anyway.
+    Logged: the attention, and its entropy in nats.
+
+    Extra memory at B = 64 for resnet56 -> resnet20 on 32 x 32: 20 MB at its peak, in the backward
+    pass, besides 5 MB that are read of the blocks.
     """
 
     title = "AFD"
     source = "Ji et al. 2021; weights 200 + 0.9 KD and dimension 128 from the authors' code"
     needs = frozenset({"blocks"})
     weights = Weights(kd=0.9, method=200.0)
+    section = "attention"
 
     class Options(Settings):
         """Hyperparameters of AFD."""
@@ -59,7 +58,7 @@ class AFD(Method):
             [shape[0] for shape in thinned(spec.block_shapes, options.max_layers)]
             for spec in (context.student, context.teacher)
         )
-        self.attention = LayerAttention(teacher, student, options.dim)
+        self.attention = self.new_attention(student, teacher)
 
     @classmethod
     def check(cls, options: Options, student: ModelSpec, teacher: ModelSpec) -> None:
@@ -67,52 +66,53 @@ class AFD(Method):
         for spec in (student, teacher):
             if not spec.block_shapes:
                 why = f"it reads the outputs of all blocks, which {spec.arch} does not record"
-                raise mismatch("afd", student, teacher, why)
+                raise mismatch(cls.title.lower(), student, teacher, why)
+
+    def new_attention(self, student: Sequence[int], teacher: Sequence[int]) -> LayerAttention:
+        """Return the trained part, for the numbers of channels of both networks' layers."""
+        return LayerAttention(teacher, student, self.options.dim)
+
+    def tap(self, block: Tensor) -> tuple[Tensor, ...]:
+        """Return what the method reads of a block (B, c, h, w), while its network runs."""
+        return read(block)
 
     def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
-        """Return the term ``attention``. Blocks have shapes (B, c, h, w)."""
-        limit = self.options.max_layers
-        students = thinned(student.blocks, limit)
-        teachers = [block.detach() for block in thinned(teacher.blocks, limit)]
-        return {"attention": self.layer_losses(students, teachers).sum()}
+        """Return the term ``attention``. Blocks are (B, c, h, w), or what ``tap`` made of them."""
+        losses = self.layer_losses(student.blocks, teacher.blocks, batch.epoch)
+        return {"attention": losses.sum()}
 
-    def layer_losses(self, students: Sequence[Tensor], teachers: Sequence[Tensor]) -> Tensor:
-        """Return the loss of each teacher layer, (T,), for layers (B, c, h, w) of both networks."""
-        students = [at_least_single(block) for block in students]
-        teachers = [at_least_single(block) for block in teachers]
+    def layer_losses(
+        self, students: Sequence[Tensor], teachers: Sequence[Tensor], epoch: int = 0
+    ) -> Tensor:
+        """Return the loss of each teacher layer, (T,), for the blocks of both networks."""
+        ours, theirs = self._layers(students), detached(self._layers(teachers))
+        distances = layer_distances(
+            [layer.energy for layer in ours], [layer.energy for layer in theirs], self.resize
+        )
+        return (self.attend(ours, theirs, epoch) * distances).sum(dim=2).mean(dim=0)
+
+    def attend(
+        self, students: Sequence[Reading], teachers: Sequence[Reading], epoch: int
+    ) -> Tensor:
+        """Return the weights (B, T, S) of the distances, and log them."""
         scores = self.attention(
-            [block.mean((2, 3)) for block in teachers], [block.mean((2, 3)) for block in students]
+            [layer.description for layer in teachers], [layer.description for layer in students]
         )
-        distances = _distances(
-            [_energy(block) for block in students], [_energy(block) for block in teachers]
-        )
-        return (scores.softmax(dim=2) * distances).sum(dim=2).mean(dim=0)
+        weights: Tensor = scores.softmax(dim=2)
+        of_layers = entropy(weights, 2).mean(dim=0)
+        self.diagnostics = {
+            ATTENTION: weights.detach().mean(dim=0),
+            ENTROPY: of_layers.mean(),
+            LAYER_ENTROPY: of_layers,
+        }
+        return weights
 
+    def resize(self, maps: Tensor, height: int, width: int) -> Tensor:
+        """Bring the student's maps (B, 1, h, w) to the size of the teacher's."""
+        return pool_to(maps, height, width)
 
-def thinned(layers: Sequence[_Layer], limit: int) -> Sequence[_Layer]:
-    """Return every n-th layer, ending with the last, with the least n that keeps to ``limit``."""
-    step = max(math.ceil(len(layers) / limit), 1)
-    return layers[(len(layers) - 1) % step :: step]
-
-
-def _energy(block: Tensor) -> Tensor:
-    """Return the mean over channels of the squares of maps (B, c, h, w), (B, 1, h, w)."""
-    return block.square().mean(dim=1, keepdim=True)
-
-
-def _distances(students: Sequence[Tensor], teachers: Sequence[Tensor]) -> Tensor:
-    """Return the mean squared differences (B, T, S) of normalised spatial maps (B, 1, h, w)."""
-    pooled: dict[tuple[int, int], Tensor] = {}
-    distances = []
-    for teacher in teachers:
-        size = (teacher.shape[2], teacher.shape[3])
-        if size not in pooled:
-            maps = [_unit(pool_to(student, *size)) for student in students]
-            pooled[size] = torch.stack(maps, dim=1)
-        distances.append((pooled[size] - _unit(teacher)[:, None]).square().mean(dim=2))
-    return torch.stack(distances, dim=1)
-
-
-def _unit(maps: Tensor) -> Tensor:
-    """Flatten maps (B, 1, h, w) and divide them by their L2 norms."""
-    return F.normalize(maps.flatten(1), dim=1)
+    def _layers(self, blocks: Sequence[Tensor]) -> Sequence[Reading]:
+        """Return the readings of the layers that take part."""
+        is_read = all(block.dim() < 4 for block in blocks)
+        parts = blocks if is_read else [part for block in blocks for part in self.tap(block)]
+        return thinned(pair_up(parts), self.options.max_layers)

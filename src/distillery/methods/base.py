@@ -101,6 +101,8 @@ class Method(nn.Module):
     """Whether the loss compares samples of a batch: several processes then share their outputs."""
     copies: ClassVar[int] = 1
     """How many versions of each image both networks see (see ``expand``)."""
+    section: ClassVar[str | None] = None
+    """Module of ``reporting.sections`` that shows what the method logs in ``diagnostics``."""
 
     class Options(Settings):
         """Hyperparameters of the method; the default is to have none."""
@@ -108,6 +110,9 @@ class Method(nn.Module):
     def __init__(self, options: Any, context: Context) -> None:
         super().__init__()
         self.options = options
+        self.diagnostics: dict[str, Tensor] = {}
+        """What ``forward`` wants to have logged beside its loss: scalars, vectors or matrices
+        without gradient. It may fill it in some steps only; an epoch's mean is over those."""
 
     @classmethod
     def check(cls, options: Any, student: ModelSpec, teacher: ModelSpec) -> None:
@@ -119,6 +124,14 @@ class Method(nn.Module):
     def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return the named loss terms, scalars without the method's weight."""
         raise NotImplementedError
+
+    def tap(self, block: Tensor) -> tuple[Tensor, ...]:
+        """Return what the method keeps of a block's output (B, c, h, w), while the network runs.
+
+        ``Outputs.blocks`` are these tensors, of one block after the other. A method that needs no
+        whole blocks saves their memory, and that of the gradients of all of them at once.
+        """
+        return (block,)
 
     def after_step(self) -> None:
         """Update state that must not change between forward and backward (memory banks)."""

@@ -41,7 +41,9 @@ class CRD(Method):
         dim: int = Field(default=128, ge=2)
         """Dimension of the heads and the memory banks."""
         negatives: int = Field(default=16384, ge=1)
-        """K, the number of negatives of each sample, all of other classes."""
+        """K, the number of negatives of each sample."""
+        negatives_from: Literal["other-class", "all"] = "other-class"
+        """Whether negatives are of other classes, or any other images, as without labels."""
         temperature: float = Field(default=0.07, gt=0)
         """Divides the cosine similarities (0.07 in the reference code)."""
         momentum: float = Field(default=0.5, ge=0, lt=1)
@@ -57,7 +59,10 @@ class CRD(Method):
         super().__init__(options, context)
         self.student_head = SphereHead(context.student.embedding_dim, options.dim)
         self.teacher_head = SphereHead(context.teacher.embedding_dim, options.dim)
-        self.negatives = NegativeSampler(context.labels, options.negatives, context.seed)
+        is_labelled = options.negatives_from == "other-class"
+        # Without labels every image is a class of its own.
+        classes = context.labels if is_labelled else torch.arange(len(context.labels))
+        self.negatives = NegativeSampler(classes, options.negatives, context.seed)
         shape = (len(context.labels), options.dim)
         bound = 1 / math.sqrt(options.dim / 3)
         for name in ("student_bank", "teacher_bank"):
@@ -171,7 +176,7 @@ class NegativeSampler:
         width = min(self.negatives + self.largest_class, len(labels))
         places = torch.arange(width, device=labels.device)
         index = order[(start + places) % len(labels)]
-        other_class = labels[index] != batch.labels[:, None]
+        other_class = labels[index] != labels[batch.position][:, None]
         return index, other_class & (other_class.cumsum(dim=1) <= self.negatives)
 
     def draw_same_class(self, batch: Batch) -> Tensor:
@@ -182,5 +187,6 @@ class NegativeSampler:
         counts = labels.bincount()
         offsets = counts.cumsum(dim=0) - counts
         draw = torch.rand(len(batch.labels), generator=random, device=labels.device)
-        place = (draw * counts[batch.labels]).long()
-        return by_class[offsets[batch.labels] + place]
+        own = labels[batch.position]
+        place = (draw * counts[own]).long()
+        return by_class[offsets[own] + place]

@@ -7,6 +7,7 @@ names.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import ClassVar, NamedTuple
@@ -17,6 +18,8 @@ from torch import Tensor, nn
 from distillery.errors import UserError
 from distillery.models import registry
 from distillery.models.layers import global_average
+
+Tap = Callable[[Tensor], tuple[Tensor, ...]]
 
 
 class Outputs(NamedTuple):
@@ -38,6 +41,8 @@ class Outputs(NamedTuple):
     """The same maps before their ReLU."""
     blocks: tuple[Tensor, ...] = ()
     """Outputs (B, c, h, w) of all residual blocks (VGG: of all convolutions) after their ReLU."""
+    others: tuple[Outputs, ...] = ()
+    """Outputs of the other teachers of an ensemble for the same images."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class ModelSpec:
 class Tape:
     """Keeps the maps that were asked for during one forward pass, and no others."""
 
-    def __init__(self, *, features: bool, preactivations: bool, blocks: bool) -> None:
+    def __init__(self, *, features: bool, preactivations: bool, blocks: bool | Tap) -> None:
         self.wants_features = features
         self.wants_preactivations = preactivations
         self.wants_blocks = blocks
@@ -85,7 +90,9 @@ class Tape:
 
     def record_block(self, output: Tensor) -> None:
         """Take down the output of a block."""
-        if self.wants_blocks:
+        if callable(self.wants_blocks):
+            self.blocks.extend(self.wants_blocks(output))
+        elif self.wants_blocks:
             self.blocks.append(output)
 
 
@@ -108,9 +115,12 @@ class Classifier(nn.Module):
         *,
         features: bool = False,
         preactivations: bool = False,
-        blocks: bool = False,
+        blocks: bool | Tap = False,
     ) -> Outputs:
-        """Classify images (B, channels, H, W) of any size, with the maps that are asked for."""
+        """Classify images (B, channels, H, W) of any size, with the maps that are asked for.
+
+        ``blocks`` may be a function: the tensors it returns are then kept instead of each block.
+        """
         tape = Tape(features=features, preactivations=preactivations, blocks=blocks)
         embedding = global_average(self.trunk(images, tape))
         return Outputs(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,9 +25,20 @@ def save_network(network: Classifier, path: Path) -> None:
 
 
 def load_network(trained: Artifact, card: Card) -> Classifier:
-    """Return the trained network of a run, in evaluation mode and frozen."""
+    """Return the trained network of a run, in evaluation mode and frozen.
+
+    ``card`` is that of its whole data set, also where the network sees some channels alone.
+    """
+    card = card.of_channels(channels_of(trained))
     network = registry.build(
         trained.settings["arch"], num_classes=len(card.classes), in_channels=card.shape[2]
     )
     network.load_state_dict(load_file(trained.file(WEIGHTS)))
     return network.eval().requires_grad_(False)
+
+
+def channels_of(trained: Artifact) -> Sequence[int] | None:
+    """Return the places of the channels that a network sees, or None for all."""
+    # Imported networks have no such setting.
+    channels: Sequence[int] | None = trained.settings.get("channels")
+    return channels

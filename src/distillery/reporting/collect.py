@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -12,26 +13,50 @@ if TYPE_CHECKING:
 
 RUNS = "runs.parquet"
 CURVES = "curves.parquet"
+DIAGNOSTICS = "diagnostics.parquet"
+_DETAILS = "details.parquet"
+
+
+def details_file(entry: str) -> str:
+    """Return the name of the file with what an entry of ``protocols`` found beside its metrics."""
+    return f"details-{entry}.parquet"
 
 
 def run(work: Workspace) -> None:
     """Write ``runs.parquet``, a row for each network, and ``curves.parquet``, a row an epoch.
+
+    Where there are any, the diagnostics of training runs go to ``diagnostics.parquet``, and what
+    protocols found beside their metrics to ``details-<entry>.parquet``. Their column ``run`` is the
+    location of the network.
 
     Columns of runs: the row's names (table, pair, method, title, variant as JSON, seed), ``run``
     (location) and ``key``, ``arch``, the training metrics, ``<protocol>/<metric>`` for each
     protocol, and what it cost: ``seconds``, ``images_per_second``, ``peak_memory_mb``, ``device``;
     ``adopted`` tells that the run was made by earlier code.
     """
-    rows, curves = [], []
-    for row in work.run.settings["rows"]:
-        network = work.inputs[row["run"]]
-        rows.append(_tidy(row, network, work.inputs))
-        if "history.parquet" in network.files:
-            history = pd.read_parquet(network.file("history.parquet"))
-            curves.append(history.assign(run=row["run"]))
-    pd.DataFrame(rows).to_parquet(work.out / RUNS, index=False)
-    unique = {curve["run"].iloc[0]: curve for curve in curves}
-    pd.concat(unique.values()).to_parquet(work.out / CURVES, index=False)
+    rows = work.run.settings["rows"]
+    tidy = [_tidy(row, work.inputs[row["run"]], work.inputs) for row in rows]
+    pd.DataFrame(tidy).to_parquet(work.out / RUNS, index=False)
+    own = {row["run"]: row["run"] for row in rows}
+    _join(work, own, "history.parquet", CURVES)
+    _join(work, own, DIAGNOSTICS, DIAGNOSTICS)
+    for entry in dict.fromkeys(entry for row in rows for entry in row["evaluations"]):
+        evaluated = {
+            row["run"]: row["evaluations"][entry] for row in rows if entry in row["evaluations"]
+        }
+        _join(work, evaluated, _DETAILS, details_file(entry))
+
+
+def _join(work: Workspace, places: Mapping[str, str], name: str, target: str) -> None:
+    """Write the files of one name of several runs (network -> location) as one."""
+    found = {
+        network: work.inputs[place].file(name)
+        for network, place in places.items()
+        if name in work.inputs[place].files
+    }
+    if found:
+        tables = [pd.read_parquet(path).assign(run=network) for network, path in found.items()]
+        pd.concat(tables).to_parquet(work.out / target, index=False)
 
 
 def _tidy(row: dict[str, Any], network: Artifact, inputs: dict[str, Artifact]) -> dict[str, Any]:

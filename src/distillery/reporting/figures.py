@@ -20,6 +20,7 @@ from distillery.reporting.drawing import (
     styles,
 )
 from distillery.reporting.results import LAST, TEACHER, Networks, Results, records
+from distillery.reporting.sections import registry as sections
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,16 +39,18 @@ def all_figures(results: Results) -> Iterator[Drawing]:
     yield learning_curves(results, looks)
     for name in results.report["ablations"]:
         yield ablation_figure.draw(results, name, looks)
+    for entry, shown in results.report["sections"].items():
+        yield from sections.load(shown["module"]).figures(results, entry, looks)
 
 
 def accuracy(results: Results, looks: Mapping[str, Style]) -> Drawing:
     """Draw mean, deviation and single runs of each method, a panel for each pair."""
     labels = list(results.methods.values())
-    width = 3.2 if len(results.pairs) == 1 else 2.1
-    figure, grid = panels(len(results.pairs), width, 0.6 + 0.19 * len(labels), sharey=True)
+    width = 3.2 if len(results.compared) == 1 else 2.1
+    figure, grid = panels(len(results.compared), width, 0.6 + 0.19 * len(labels), sharey=True)
     # The names of the methods stand beside the panels of the first column.
     figure.set_figwidth(figure.get_figwidth() + 0.06 * max(map(len, labels), default=0))
-    for panel, (pair, networks) in zip(grid, results.pairs.items(), strict=True):
+    for panel, (pair, networks) in zip(grid, results.compared.items(), strict=True):
         _compare(panel, results, pair, looks)
         panel.set_title(_heading(networks))
         panel.tick_params("y", length=0)
@@ -84,9 +87,9 @@ def learning_curves(results: Results, looks: Mapping[str, Style]) -> Drawing:
     curves = results.learning_curves()
     if curves.empty:
         return Drawing(name, caption, blank("No learning curves were recorded."))
-    size = (4.6, 3.0) if len(results.pairs) == 1 else (2.4, 2.1)
-    figure, grid = panels(len(results.pairs), *size)
-    for panel, (pair, networks) in zip(grid, results.pairs.items(), strict=True):
+    size = (4.6, 3.0) if len(results.compared) == 1 else (2.4, 2.1)
+    figure, grid = panels(len(results.compared), *size)
+    for panel, (pair, networks) in zip(grid, results.compared.items(), strict=True):
         of_pair = curves[curves["pair"] == pair]
         for method, rows in of_pair.groupby("method", sort=False):
             look = looks[str(method)]

@@ -16,6 +16,7 @@ _TABLES = ("main", "teachers", "evaluation")
 _COST = "cost"
 _FIGURES = ("accuracy", "learning-curves")
 _ABLATION = "ablation-"
+_SECTION = "section-"
 
 
 def expected(report: Mapping[str, Any]) -> list[str]:
@@ -23,6 +24,9 @@ def expected(report: Mapping[str, Any]) -> list[str]:
     ablations = [f"{_ABLATION}{name}" for name in report["ablations"]]
     tables = [*_TABLES, *ablations, *([_COST] if report["timings"] else [])]
     figures = [*_FIGURES, *ablations]
+    for entry, shown in report["sections"].items():
+        tables += [section(entry, suffix) for suffix in shown["tables"]]
+        figures += [section(entry, suffix) for suffix in shown["figures"]]
     return [
         *(table_file(name, suffix) for name in tables for suffix in TABLE_FORMATS),
         RUNS,
@@ -47,11 +51,16 @@ def ablation(name: str) -> str:
     return f"{_ABLATION}{name}"
 
 
+def section(entry: str, suffix: str = "") -> str:
+    """Return the name of a table or figure of a section."""
+    return f"{_SECTION}{entry}-{suffix}" if suffix else f"{_SECTION}{entry}"
+
+
 def is_disposable(file: str) -> bool:
     """Tell whether ``file`` is one that a report of some settings writes, and not the user's."""
     tables, figures = "|".join((*_TABLES, _COST)), "|".join(_FIGURES)
     kinds = (
-        rf"tables/(({tables}|{_ABLATION}.+)\.({'|'.join(TABLE_FORMATS)})|runs\.csv)",
-        rf"figures/({figures}|{_ABLATION}.+)\.({'|'.join(FIGURE_FORMATS)})",
+        rf"tables/(({tables}|{_ABLATION}.+|{_SECTION}.+)\.({'|'.join(TABLE_FORMATS)})|runs\.csv)",
+        rf"figures/({figures}|{_ABLATION}.+|{_SECTION}.+)\.({'|'.join(FIGURE_FORMATS)})",
     )
     return any(re.fullmatch(kind, file) for kind in kinds)

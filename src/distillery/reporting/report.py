@@ -60,7 +60,7 @@ def _write(results: Results, key: str, collected: str, folder: Path) -> None:
 
 def _metrics(results: Results) -> dict[str, dict[str, float]]:
     """Return the main table for ``dvc metrics``: pair -> method -> accuracy in percent."""
-    metrics: dict[str, dict[str, float]] = {pair: {} for pair in results.pairs}
+    metrics: dict[str, dict[str, float]] = {pair: {} for pair in results.compared}
     for row in records(results.summary[results.summary["n"] > 0]):
         pair, method = row.Index
         metrics[pair]["teacher" if method == TEACHER else method] = round(row.mean, 4)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
 from distillery.reporting import statistics
-from distillery.reporting.collect import CURVES, RUNS
+from distillery.reporting.collect import CURVES, DIAGNOSTICS, RUNS, details_file
 from distillery.reporting.formatting import distinct, short_names
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ COST = ("seconds", "peak_memory_mb", "images_per_second", "device")
 # Stands for a method's id in the rows of teachers.
 TEACHER = ""
 
+_DIAGNOSTICS = ("run", "epoch", "name", "row", "column", "value")
 _IDENTITY = ("table", "pair", "method", "title", "variant", "key")
 # What imported networks, for example, do not have.
 _NUMBERS = (LAST, BEST, "best_epoch", "epochs", "seconds", "peak_memory_mb", "images_per_second")
@@ -50,7 +51,7 @@ class Ablation:
     Attributes:
         title: its caption.
         axes: what is varied: dotted name -> short name.
-        pair, method: ids of what is varied; empty when there are no runs.
+        pair, method: ids of what is varied; empty when they are several, or there are no runs.
         label, subject: the method and the whole in words.
         runs: its rows of the collected runs.
         variants: variant (JSON) -> axis -> value, in the order of the params file.
@@ -73,6 +74,10 @@ class Results:
     report: Mapping[str, Any]
     runs: pd.DataFrame
     curves: pd.DataFrame
+    diagnostics: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=_DIAGNOSTICS))
+    """What methods logged: run, epoch, name, row, column (-1 where it has none), value."""
+    found: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    """What protocols found beside their metrics, by entry."""
 
     @classmethod
     def read(cls, report: Mapping[str, Any], collected: Artifact) -> Results:
@@ -81,8 +86,21 @@ class Results:
         runs = runs.reindex(columns=list(dict.fromkeys([*runs.columns, *_NUMBERS])))
         runs = runs.astype(dict.fromkeys(_NUMBERS, float))
         curves = pd.read_parquet(collected.file(CURVES), columns=["run", "phase", "epoch", LAST])
+        logged = {}
+        if DIAGNOSTICS in collected.files:
+            logged["diagnostics"] = pd.read_parquet(collected.file(DIAGNOSTICS))
+        found = {
+            entry: pd.read_parquet(collected.file(details_file(entry)))
+            for entry in report["sections"]
+            if details_file(entry) in collected.files
+        }
         # A seed that is named twice is one run, not two.
-        return cls(report, runs.drop_duplicates([*_IDENTITY], ignore_index=True), curves)
+        unique = runs.drop_duplicates([*_IDENTITY], ignore_index=True)
+        return cls(report, unique, curves, found=found, **logged)
+
+    def details(self, entry: str) -> pd.DataFrame:
+        """Return what a protocol found beside its metrics, with the network's location ``run``."""
+        return self.found.get(entry, pd.DataFrame(columns=["run"]))
 
     @cached_property
     def teachers(self) -> pd.DataFrame:
@@ -119,6 +137,12 @@ class Results:
             for name, networks in pairs.items()
         }
 
+    @cached_property
+    def compared(self) -> dict[str, Networks]:
+        """The pairs that have students in the comparison."""
+        trained = set(self.students["pair"])
+        return {name: networks for name, networks in self.pairs.items() if name in trained}
+
     @property
     def baseline(self) -> str:
         """Id of the method that gains are measured from."""
@@ -141,21 +165,27 @@ class Results:
 
         Each pair has its teacher first, then every method; those without runs have ``n`` 0.
         """
-        teachers = [self.teacher_of(pair).assign(pair=pair) for pair in self.pairs]
+        teachers = [self.teacher_of(pair).assign(pair=pair) for pair in self.compared]
         networks = pd.concat([*teachers, self.students], ignore_index=True)
         by = ["pair", "method"]
         last = statistics.over_runs(networks, by, LAST)
         last["gain"] = statistics.gain(last, self.baselines)
         best = statistics.over_seeds(networks, by, BEST)
         last = last.set_index(by).assign(best_epoch_mean=best.set_index(by)["mean"])
-        order = pd.MultiIndex.from_product([self.pairs, [TEACHER, *self.methods]], names=by)
+        order = pd.MultiIndex.from_product([self.compared, [TEACHER, *self.methods]], names=by)
         return last.reindex(order).fillna({"n": 0, "runs": ""}).astype({"n": int})
 
     @cached_property
     def metrics(self) -> list[str]:
-        """The evaluations' columns, ``<protocol>/<metric>``."""
+        """The columns ``<protocol>/<metric>`` of protocols that have no section of their own."""
         numeric = self.runs.select_dtypes("number")
-        return [name for name in numeric.columns if "/" in name and numeric[name].notna().any()]
+        return [
+            name
+            for name in numeric.columns
+            if "/" in name
+            and name.split("/")[0] not in self.report["sections"]
+            and numeric[name].notna().any()
+        ]
 
     def teacher_of(self, pair: str) -> pd.DataFrame:
         """Return the teacher's row of a pair, or no row."""
@@ -169,20 +199,32 @@ class Results:
         return statistics.over_seeds(curves, ["pair", "method", "epoch"], LAST)
 
     def ablation(self, name: str) -> Ablation:
-        """Return one ablation."""
-        settings, runs = self.report["ablations"][name], self._table(name)
-        pair, method = (runs[column].iloc[0] if len(runs) else "" for column in ("pair", "method"))
-        label = self.methods.get(method, method)
+        """Return an ablation, or what a study (few-shot, ensemble) trained."""
+        known = self.report["ablations"]
+        settings, runs = known.get(name) or self.report["sections"][name], self._table(name)
+        pairs, methods = (list(runs[column].unique()) for column in ("pair", "method"))
+        labels = [self.methods.get(method, method) for method in methods]
+        networks = [str(self.pairs.get(pair, pair)) for pair in pairs]
+        label = labels[0] if len(labels) == 1 else f"{len(labels)} methods"
+        subject = networks[0] if len(networks) == 1 else f"{len(networks)} pairs"
         return Ablation(
             title=settings["title"],
             axes=short_names(settings["axes"]),
-            pair=pair,
-            method=method,
+            pair=pairs[0] if len(pairs) == 1 else "",
+            method=methods[0] if len(methods) == 1 else "",
             label=label,
-            subject=f"{label}, {self.pairs.get(pair, pair)}" if len(runs) else "no runs",
+            subject=f"{label}, {subject}" if len(runs) else "no runs",
             runs=runs,
-            variants={text: json.loads(text) for text in runs["variant"].unique()},
+            variants={text: self._labelled(json.loads(text)) for text in runs["variant"].unique()},
         )
+
+    def _labelled(self, variant: dict[str, Any]) -> dict[str, Any]:
+        """Return a variant with the labels of its pair and method, where these are axes."""
+        labels: dict[str, Mapping[str, Any]] = {"pair": self.pairs, "method": self.methods}
+        return {
+            axis: str(labels[axis].get(value, value)) if axis in labels else value
+            for axis, value in variant.items()
+        }
 
     def _table(self, name: str) -> pd.DataFrame:
         return self.runs[self.runs["table"] == name].reset_index(drop=True)

@@ -18,6 +18,7 @@ from distillery.reporting.formatting import (
     whole,
 )
 from distillery.reporting.results import BEST, COST, LAST, TEACHER, Results, records
+from distillery.reporting.sections import registry as sections
 from distillery.reporting.table import (
     Cell,
     Table,
@@ -37,6 +38,8 @@ def all_tables(results: Results) -> dict[str, Table]:
     """Return every table that is written as .csv, .md and .tex, by name."""
     tables = [main(results), teachers(results), evaluation(results)]
     tables += [ablation(results, name) for name in results.report["ablations"]]
+    for entry, shown in results.report["sections"].items():
+        tables += sections.load(shown["module"]).tables(results, entry)
     if results.report["timings"]:
         tables.append(cost(results))
     return {table.name: table for table in tables}
@@ -56,9 +59,9 @@ def main(results: Results) -> Table:
             "Test top-1 accuracy (%) of the students at the last epoch, "
             f"{_over_seeds(students['n'])}. The best student of each pair is bold."
         ),
-        header=(("Teacher", "Student"), *map(tuple, results.pairs.values())),
+        header=(("Teacher", "Student"), *map(tuple, results.compared.values())),
         rows=tuple(
-            (Cell(label), *(cells[pair, method] for pair in results.pairs))
+            (Cell(label), *(cells[pair, method] for pair in results.compared))
             for method, label in _method_labels(results).items()
         ),
         data=_main_data(results),

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from distillery.errors import DamagedArtifact
 
 _NAME = "checkpoint.pt"
+
+# Sum of what was logged under a name, and how often it was.
+Tally = tuple[Tensor, int]
 
 
 @dataclass
@@ -31,6 +34,8 @@ class Cursor:
         sums: sums of the epoch's figures so far, over the images of one process.
         other_sums: those of the second process, the third, ... in a checkpoint.
         history: one row for each finished epoch.
+        diagnosing: what the method has logged in the epoch so far, of the first process.
+        diagnostics: its means, one row for each finished epoch.
         seconds: time spent training so far.
     """
 
@@ -41,6 +46,8 @@ class Cursor:
     sums: dict[str, float] = field(default_factory=dict)
     other_sums: list[dict[str, float]] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
+    diagnosing: dict[str, Tally] = field(default_factory=dict)
+    diagnostics: list[dict[str, Tensor]] = field(default_factory=list)
     seconds: float = 0.0
 
 

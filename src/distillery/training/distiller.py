@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from distillery.methods.base import Batch, Method, Weights
 from distillery.methods.parts.precision import at_least_single
 from distillery.models.base import Classifier, Outputs
+from distillery.training.ensemble import joint
 
 Gather = Callable[[Tensor, int], Tensor]
 
@@ -24,11 +25,13 @@ class Step:
         loss: scalar to minimise.
         terms: unweighted loss terms by name, detached.
         logits: (B, C) of the student for the unchanged images; None when it was not run.
+        diagnostics: what the method logs beside its loss.
     """
 
     loss: Tensor
     terms: Mapping[str, Tensor]
     logits: Tensor | None
+    diagnostics: Mapping[str, Tensor]
 
 
 class Distiller(nn.Module):
@@ -45,13 +48,26 @@ class Distiller(nn.Module):
         weights: Weights,
         kd: Method | None = None,
         gather: Gather | None = None,
+        joint_temperature: float | None = None,
     ) -> None:
+        """Put them together.
+
+        Args:
+            student: the network to train.
+            method: the method, or an ensemble of copies of it.
+            weights: of the terms of the loss.
+            kd: Hinton's KD, if it has a weight.
+            gather: joins a tensor of all processes.
+            joint_temperature: with it, an ensemble is one teacher whose softmax at this temperature
+                is the mean of the teachers' ones.
+        """
         super().__init__()
         self.student = student
         self.method = method
         self.kd = kd
         self.weights = weights
         self._gather = gather
+        self._joint_temperature = joint_temperature
 
     def forward(
         self, images: Tensor, teacher: Outputs | None, batch: Batch, *, pretraining: bool = False
@@ -64,6 +80,8 @@ class Distiller(nn.Module):
             batch: labels (B,) and places of the images.
             pretraining: compute the loss of the method's own first stage.
         """
+        if teacher is not None and self._joint_temperature:
+            teacher = joint(teacher, self._joint_temperature)
         if pretraining:
             return self._pretrain(images, teacher, batch)
         student = self._run_student(images)
@@ -74,14 +92,14 @@ class Distiller(nn.Module):
             loss = self.weights.ce * terms["ce"]
             if self.kd is not None and teacher is not None:
                 plain = Outputs(logits, student.embedding)
-                softened = Outputs(teacher.logits[:: self.method.copies], teacher.embedding)
-                terms["kd"] = self.kd(plain, softened, batch)["kd"]
+                terms["kd"] = self.kd(plain, _originals(teacher, self.method.copies), batch)["kd"]
                 loss = loss + self.weights.kd * terms["kd"]
+            self.method.diagnostics = {}
             own = self.method(*self._shared(student, teacher, batch))
             for name, term in own.items():
                 terms[f"method_{name}"] = term
                 loss = loss + self.weights.method * term
-        return Step(loss, _detached(terms), logits.detach())
+        return Step(loss, _detached(terms), logits.detach(), _detached(self.method.diagnostics))
 
     def _pretrain(self, images: Tensor, teacher: Outputs | None, batch: Batch) -> Step:
         stage = self.method.pretraining()
@@ -93,7 +111,8 @@ class Distiller(nn.Module):
                 *self._shared(in_single_precision(student), teacher, batch)
             )
         loss = torch.stack(list(terms.values())).sum()
-        return Step(loss, _detached({f"method_{name}": term for name, term in terms.items()}), None)
+        named = {f"method_{name}": term for name, term in terms.items()}
+        return Step(loss, _detached(named), None, {})
 
     def _run_student(self, images: Tensor) -> Outputs:
         return run_network(self.student, images, self.method)
@@ -120,7 +139,16 @@ def run_network(network: Classifier, images: Tensor, method: Method) -> Outputs:
         images,
         features="features" in method.needs,
         preactivations="preactivations" in method.needs,
-        **({"blocks": True} if "blocks" in method.needs else {}),
+        **({"blocks": method.tap} if "blocks" in method.needs else {}),
+    )
+
+
+def _originals(outputs: Outputs, copies: int) -> Outputs:
+    """Return logits and embeddings of the unchanged images alone."""
+    return Outputs(
+        outputs.logits[::copies],
+        outputs.embedding[::copies],
+        others=tuple(_originals(other, copies) for other in outputs.others),
     )
 
 
@@ -133,6 +161,7 @@ def _map(outputs: Outputs, function: Callable[[Tensor], Tensor]) -> Outputs:
             name: tuple(function(item) for item in getattr(outputs, name))
             for name in ("features", "preactivations", "blocks")
         },
+        others=tuple(_map(other, function) for other in outputs.others),
     )
 
 

@@ -9,14 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distillery.data.augmentation import augment, decode, normalise
+from distillery.data.augmentation import normalise, places, shown
 from distillery.data.prepared import Card, ImageSet
 from distillery.data.settings import Augmentation
+from distillery.embeddings.ensemble import JoinedCache
 from distillery.embeddings.reader import EmbeddingCache
 from distillery.embeddings.views import ViewSchedule
 from distillery.methods.base import Batch
 from distillery.models.base import Outputs
-from distillery.randomness import generator
+from distillery.training import sampler
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,9 @@ class Feed:
         schedule: ViewSchedule,
         *,
         batch_size: int,
+        instances: int | None = None,
         seed: int,
-        cache: EmbeddingCache | None = None,
+        cache: EmbeddingCache | JoinedCache | None = None,
         rank: int = 0,
         processes: int = 1,
     ) -> None:
@@ -49,20 +51,21 @@ class Feed:
         self.augmentation = augmentation
         self.schedule = schedule
         self.batch_size = batch_size
+        self.instances = instances
         self.seed = seed
         self.cache = cache
         self.rank = rank
         self.processes = processes
         self._index = images.index.cpu().numpy()
+        self._labels = images.labels.cpu().numpy()
 
-    @property
-    def batches(self) -> int:
-        """Number of batches of an epoch.
+    def batches(self, images: int) -> int:
+        """Return the number of batches of an epoch that shows so many images.
 
         A last batch that would leave a process with a single image is dropped, since batch
         normalisation cannot be computed from it.
         """
-        full, rest = divmod(len(self._index), self.batch_size)
+        full, rest = divmod(images, self.batch_size)
         return full + (rest >= 2 * self.processes)
 
     def epoch(self, epoch: int, first_batch: int = 0, steps_before: int = 0) -> Iterator[Item]:
@@ -75,17 +78,16 @@ class Feed:
         """
         device = self.images.images.device
         slot = self.schedule.slot_of(epoch)
-        views = torch.from_numpy(self.schedule.view(slot, self._index)).to(device)
+        views = torch.from_numpy(self.schedule.view(slot, self._index))
         targets = self.cache.slot(slot, device) if self.cache else None
-        if targets is not None and not torch.equal(targets.views, views):
+        if targets is not None and not torch.equal(targets.views.cpu(), views):
             raise ValueError("the cached views differ from the run's schedule")
-        order = generator(self.seed, "order", epoch).permutation(len(self._index))
-        for number in range(first_batch, self.batches):
-            chosen = order[number * self.batch_size : (number + 1) * self.batch_size]
-            # Every process takes the same number of images, or they would wait for each other.
-            chosen = chosen[: len(chosen) // self.processes * self.processes]
-            rows = torch.from_numpy(np.ascontiguousarray(chosen[self.rank :: self.processes]))
-            rows = rows.to(device)
+        order = sampler.order(self._labels, self.batch_size, self.instances, self.seed, epoch)
+        numbers = range(first_batch, self.batches(len(order)))
+        shares = [self._share(order, number) for number in numbers]
+        supply = self.images.batches(shares)
+        for number, share, images in zip(numbers, shares, supply, strict=True):
+            rows = share.to(device)
             batch = Batch(
                 position=rows,
                 labels=self.images.labels[rows],
@@ -93,9 +95,16 @@ class Feed:
                 step=steps_before + number,
             )
             teacher = targets.rows(rows) if targets is not None else None
-            yield Item(self._augmented(rows, views[rows]), batch, teacher)
+            yield Item(self._augmented(images, views[share]), batch, teacher)
 
-    def _augmented(self, rows: Tensor, views: Tensor) -> Tensor:
-        crop = decode(views, self.augmentation)
-        pixels = augment(self.images.images[rows], crop, self.augmentation.pad)
+    def _share(self, order: np.ndarray, number: int) -> Tensor:
+        """Return the rows that this process takes of a batch."""
+        chosen = order[number * self.batch_size : (number + 1) * self.batch_size]
+        # Every process takes the same number of images, or they would wait for each other.
+        chosen = chosen[: len(chosen) // self.processes * self.processes]
+        return torch.from_numpy(np.ascontiguousarray(chosen[self.rank :: self.processes]))
+
+    def _augmented(self, images: Tensor, views: Tensor) -> Tensor:
+        place = places(views, self.augmentation, (images.shape[1], images.shape[2]))
+        pixels = shown(images, place, self.augmentation)
         return normalise(pixels, self.card.mean, self.card.std)

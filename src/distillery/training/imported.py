@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from torch import Tensor
 from distillery import predictions
 from distillery.artifacts import checksum
 from distillery.data.files import RawFiles
+from distillery.data.leakage import leakage_warning
 from distillery.data.prepared import Card, load
 from distillery.devices import device_for_inference
 from distillery.errors import UserError
@@ -39,6 +41,9 @@ def run(work: Workspace) -> None:
     digest = checksum(path)
     if digest != settings["sha256"]:
         raise UserError(f"{path}: sha256 is {digest}, not {settings['sha256']} as the params say")
+    warning = leakage_warning(work.inputs["prepared"].settings["source"], path.name)
+    if warning:
+        warnings.warn(warning, stacklevel=2)
     card = Card.load(work.inputs["prepared"])
     network = registry.build(
         settings["arch"], num_classes=len(card.classes), in_channels=card.shape[2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +53,7 @@ class Loop:
         feed: Feed,
         settings: Training,
         *,
-        teacher: Classifier | None = None,
+        teachers: Sequence[Classifier] = (),
         evaluate: Evaluate,
         scratch: Path,
     ) -> None:
@@ -61,7 +61,7 @@ class Loop:
         self.distiller = distiller
         self.feed = feed
         self.settings = settings
-        self.teacher = teacher
+        self.teachers = teachers
         self.evaluate = evaluate
         self.scratch = scratch
         self.cursor = Cursor()
@@ -147,7 +147,14 @@ class Loop:
             self._run_epoch(phase, model, optimizer)
             row = {"phase": phase.name, "epoch": epoch + 1, "lr": rate, **self._figures(phase)}
             self.cursor.history.append(row)
-            self.cursor.epoch, self.cursor.batch, self.cursor.sums = epoch + 1, 0, {}
+            self.cursor.diagnostics.append(
+                {
+                    name: (total / count).cpu()
+                    for name, (total, count) in self.cursor.diagnosing.items()
+                }
+            )
+            self.cursor.epoch, self.cursor.batch = epoch + 1, 0
+            self.cursor.sums, self.cursor.diagnosing = {}, {}
             if self.accelerator.is_main_process:
                 progress.advance()
                 progress.line(_log_line(row, phase.epochs, self._images_a_second()))
@@ -164,6 +171,7 @@ class Loop:
         names: list[str] = list(sums)
         for item in batches:
             step = self._step(phase, model, optimizer, item)
+            self._diagnose(step)
             names, figures = _figures_of(step, item)
             if totals is None:
                 totals = torch.tensor(
@@ -181,16 +189,25 @@ class Loop:
     def _step(self, phase: Phase, model: nn.Module, optimizer: Any, item: Item) -> Step:
         images = self._method.expand(item.images)
         teacher = item.teacher
-        if self.teacher is not None:
+        if self.teachers:
             with torch.no_grad(), self.accelerator.autocast():
-                live = run_network(self.teacher, images, self._method)
-            teacher = in_single_precision(live)
+                first, *others = (
+                    run_network(network, images, self._method) for network in self.teachers
+                )
+            teacher = in_single_precision(first._replace(others=tuple(others)))
         step: Step = model(images, teacher, item.batch, pretraining=phase.name == "pretrain")
         self.accelerator.backward(step.loss)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         self._method.after_step()
         return step
+
+    def _diagnose(self, step: Step) -> None:
+        """Add what the method logged in a step to the epoch's tallies."""
+        tallies = self.cursor.diagnosing
+        for name, value in step.diagnostics.items():
+            total, count = tallies.get(name, (torch.zeros((), dtype=torch.float64), 0))
+            tallies[name] = total.to(value.device) + value.double(), count + 1
 
     def _figures(self, phase: Phase) -> dict[str, float]:
         """Return the means of the epoch's figures and, when due, the accuracies."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
@@ -18,6 +19,7 @@ from distillery.data.augmentation import normalise
 from distillery.data.prepared import Card, ImageSet, load, load_training
 from distillery.data.settings import Augmentation
 from distillery.devices import describe, lease_one
+from distillery.embeddings.ensemble import JoinedCache
 from distillery.embeddings.reader import EmbeddingCache
 from distillery.embeddings.views import ViewSchedule
 from distillery.errors import DistilleryError
@@ -33,6 +35,7 @@ from distillery.training.settings import Compute, Training
 if TYPE_CHECKING:
     from distillery.artifacts import Workspace
 
+DIAGNOSTICS = "diagnostics.parquet"
 _TEST_BATCH = 1000
 
 
@@ -55,31 +58,44 @@ class Session:
     training: Training
     work: Workspace
 
+    @property
+    def augmentation(self) -> Augmentation:
+        """How training images are varied."""
+        return Augmentation(**self.work.run.settings["augmentation"])
+
+    @property
+    def image_side(self) -> int:
+        """Side length of what the networks are shown in training."""
+        return self.augmentation.output_side(self.card.shape[0])
+
     def fit(
-        self, distiller: Distiller, teacher: Classifier | None, cache: EmbeddingCache | None
+        self,
+        distiller: Distiller,
+        teachers: Sequence[Classifier] = (),
+        cache: EmbeddingCache | JoinedCache | None = None,
     ) -> None:
         """Train and write weights, history and metrics into the run directory."""
         settings, device = self.work.run.settings, self.accelerator.device
-        augmentation = Augmentation(**settings["augmentation"])
         feed = Feed(
             self.images,
             self.card,
-            augmentation,
-            ViewSchedule(augmentation.views, **settings["views"]),
+            self.augmentation,
+            ViewSchedule(self.augmentation.views, **settings["views"]),
             batch_size=self.training.batch_size,
+            instances=self.training.instances,
             seed=settings["seed"],
             cache=cache,
             rank=self.accelerator.process_index,
             processes=self.accelerator.num_processes,
         )
-        if teacher is not None:
-            teacher = teacher.to(device).to(memory_format=torch.channels_last)
         loop = Loop(
             self.accelerator,
             distiller.to(device).to(memory_format=torch.channels_last),
             feed,
             self.training,
-            teacher=teacher,
+            teachers=[
+                teacher.to(device).to(memory_format=torch.channels_last) for teacher in teachers
+            ],
             evaluate=self._accuracies,
             scratch=self.work.scratch,
         )
@@ -115,10 +131,29 @@ class Session:
         columns = list(dict.fromkeys(name for row in cursor.history for name in row))
         rows = [{name: row.get(name) for name in columns} for row in cursor.history]
         pq.write_table(pa.Table.from_pylist(rows), work.out / "history.parquet")
+        diagnostics = tidy_diagnostics(cursor)
+        if len(diagnostics):
+            pq.write_table(diagnostics, work.out / DIAGNOSTICS)
         work.write_json("metrics.json", summarise(cursor.history))
         steps_images = cursor.step * self.training.batch_size
         work.record["training_seconds"] = round(cursor.seconds, 3)
         work.record["images_per_second"] = round(steps_images / max(cursor.seconds, 1e-9), 1)
+
+
+def tidy_diagnostics(cursor: Cursor) -> pa.Table:
+    """Return what the method logged, an entry a row.
+
+    Columns: ``epoch`` (of the distillation proper, from 1), ``name``, ``row`` and ``column`` of the
+    entry (-1 where a scalar or a vector has none), ``value``.
+    """
+    rows = []
+    for past, diagnosed in zip(cursor.history, cursor.diagnostics, strict=True):
+        for name, values in diagnosed.items():
+            for place in np.ndindex(*values.shape):
+                row, column = (*place, -1, -1)[:2]
+                entry = {"epoch": past["epoch"], "name": name, "row": row, "column": column}
+                rows.append({**entry, "value": values[place].item()})
+    return pa.Table.from_pylist(rows)
 
 
 def summarise(history: list[dict[str, Any]]) -> dict[str, Any]:
@@ -149,14 +184,16 @@ def _open(work: Workspace, compute: Compute) -> Session:
     accelerator = _accelerator(compute)
     device = accelerator.device
     prepared, split = work.inputs["prepared"], work.inputs["split"]
-    held_out = {"test": load(prepared, "test").to(device)}
+    channels = settings["channels"]
+    held_out = {"test": load(prepared, "test").of_channels(channels).to(device)}
     if split.settings["validation_fraction"]:
-        held_out["validation"] = load_training(prepared, split, "validation").to(device)
+        held_out_part = load_training(prepared, split, "validation")
+        held_out["validation"] = held_out_part.of_channels(channels).to(device)
     work.record["device"] = describe(device)
     return Session(
         accelerator,
-        Card.load(prepared),
-        load_training(prepared, split).to(device),
+        Card.load(prepared).of_channels(channels),
+        load_training(prepared, split).of_channels(channels).to(device),
         held_out,
         Training(**settings["training"]),
         work,

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from distillery.schema import Settings
 
 Milestone = Annotated[int, Field(ge=1)]
+Combination = Literal["mean", "sum", "joint"]
 
 
 class Training(Settings):
@@ -18,6 +19,9 @@ class Training(Settings):
     """Number of passes over the training set."""
     batch_size: int = Field(default=64, ge=2, le=65_536)
     """Images a step, over all processes together."""
+    instances: int | None = Field(default=None, ge=1)
+    """Class-balanced batches with this many images of each of `batch_size / instances` classes;
+    plain random batches when not given. Compare methods under the same sampler only."""
     lr: float = Field(default=0.05, gt=0, le=100)
     """Initial learning rate (0.01 for MobileNetV2 and the ShuffleNets in CRD's protocol)."""
     schedule: Literal["steps", "cosine"] = "steps"
@@ -47,6 +51,10 @@ class Training(Settings):
             )
         if self.warmup_epochs >= self.epochs:
             raise ValueError(f"warmup_epochs must be below epochs ({self.epochs})")
+        if self.instances and self.batch_size % self.instances:
+            raise ValueError(
+                f"batch_size ({self.batch_size}) must be a multiple of instances ({self.instances})"
+            )
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov needs a momentum above 0")
         return self

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from distillery.embeddings.ensemble import JoinedCache
 from distillery.embeddings.reader import EmbeddingCache
-from distillery.methods import registry as methods
-from distillery.methods.base import Context, Weights
+from distillery.methods.base import Context
 from distillery.models import registry as models
-from distillery.models.base import ModelSpec, describe
+from distillery.models.base import Classifier, ModelSpec, describe
 from distillery.models.weights import load_network
 from distillery.randomness import seed_for
 from distillery.training import distributed
-from distillery.training.distiller import Distiller
+from distillery.training.assembly import assemble
 from distillery.training.session import Session, train
 
 if TYPE_CHECKING:
@@ -29,43 +29,45 @@ def run(work: Workspace) -> None:
 def _fit(session: Session) -> None:
     work, card = session.work, session.card
     settings, seed = work.run.settings, work.run.settings["seed"]
-    classes, channels = len(card.classes), card.shape[2]
+    classes, channels, size = len(card.classes), card.shape[2], session.image_side
     torch.manual_seed(seed_for(seed, "network"))
     student = models.build(settings["arch"], num_classes=classes, in_channels=channels)
-    cache = teacher = None
-    if "embeddings" in work.inputs:
-        cache = EmbeddingCache(work.inputs["embeddings"], session.images.index.cpu().numpy())
-    elif "teacher" in work.inputs:
-        teacher = load_network(work.inputs["teacher"], card)
-    spec = describe(settings["arch"], classes, channels, card.shape[0])
-    context = Context(
-        student=spec,
-        teacher=_teacher_spec(work.inputs, classes, channels, card.shape[0]) or spec,
-        labels=session.images.labels.cpu(),
-        seed=seed,
-        epochs=settings["training"]["epochs"],
-        teacher_network=teacher,
-    )
-    # The heads have a seed of their own, so that all methods start from the same student.
-    torch.manual_seed(seed_for(seed, "method"))
-    kind = methods.load(settings["method"])
-    method = kind(kind.Options(**settings["options"]), context)
-    kd = None
-    if settings["kd_temperature"]:
-        kd_kind = methods.load("kd")
-        kd = kd_kind(kd_kind.Options(**{"temperature": settings["kd_temperature"]}), context)
+    caches = [
+        EmbeddingCache(artifact, session.images.index.cpu().numpy())
+        for artifact in _inputs(work, "embeddings")
+    ]
+    live = [load_network(artifact, card) for artifact in _inputs(work, "teacher")]
+    spec = describe(settings["arch"], classes, channels, size)
+    contexts = [
+        Context(
+            student=spec,
+            teacher=teacher,
+            labels=session.images.labels.cpu(),
+            seed=seed,
+            epochs=settings["training"]["epochs"],
+            teacher_network=network,
+        )
+        for teacher, network in _teachers(work, live, classes, channels, size) or [(spec, None)]
+    ]
     gather = distributed.gather if session.accelerator.num_processes > 1 else None
-    weights = Weights(**settings["weights"])
-    session.fit(Distiller(student, method, weights, kd, gather), teacher, cache)
+    distiller = assemble(student, settings, contexts, gather)
+    session.fit(distiller, live, JoinedCache(caches) if caches else None)
 
 
-def _teacher_spec(
-    inputs: dict[str, Artifact], classes: int, channels: int, size: int
-) -> ModelSpec | None:
-    if "embeddings" in inputs:
-        arch = inputs["embeddings"].json("cache.json")["arch"]
-    elif "teacher" in inputs:
-        arch = inputs["teacher"].settings["arch"]
-    else:
-        return None
-    return describe(arch, classes, channels, size)
+def _inputs(work: Workspace, kind: str) -> list[Artifact]:
+    """Return the inputs ``kind``, ``kind-2``, ``kind-3``, ..."""
+    return [source for name, source in work.inputs.items() if name.partition("-")[0] == kind]
+
+
+def _teachers(
+    work: Workspace, live: list[Classifier], classes: int, channels: int, size: int
+) -> list[tuple[ModelSpec, Classifier | None]]:
+    """Return shapes and, for methods that need it, network of each teacher."""
+    cached = [source.json("cache.json")["arch"] for source in _inputs(work, "embeddings")]
+    if cached:
+        return [(describe(arch, classes, channels, size), None) for arch in cached]
+    archs = [source.settings["arch"] for source in _inputs(work, "teacher")]
+    return [
+        (describe(arch, classes, channels, size), network)
+        for arch, network in zip(archs, live, strict=True)
+    ]

@@ -28,7 +28,7 @@ def _fit(session: Session) -> None:
     classes, channels = len(card.classes), card.shape[2]
     torch.manual_seed(seed_for(settings["seed"], "network"))
     network = registry.build(settings["arch"], num_classes=classes, in_channels=channels)
-    spec = describe(settings["arch"], classes, channels, card.shape[0])
+    spec = describe(settings["arch"], classes, channels, session.image_side)
     context = Context(spec, spec, session.images.labels.cpu(), settings["seed"])
     method = CrossEntropy(CrossEntropy.Options(), context)
-    session.fit(Distiller(network, method, Weights(ce=1.0)), None, None)
+    session.fit(Distiller(network, method, Weights(ce=1.0)))

@@ -9,12 +9,12 @@ from __future__ import annotations
 import io
 import math
 import pickle
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from distillery.data.download import fetch
 from distillery.data.files import RawFiles, Tree
 from distillery.data.raw import Kind, RawData, RawPart
 from distillery.data.settings import Source
@@ -160,21 +160,14 @@ def _located(settings: Source, raw: RawFiles) -> Path:
 
 
 def _downloaded(source: str, folder: Path) -> Path:
-    """Fetch the official archive into ``folder``, where it appears complete or not at all."""
+    """Fetch the official archive into ``folder``."""
     from torchvision.datasets import CIFAR10, CIFAR100
-    from torchvision.datasets.utils import download_url
 
     official = {"cifar10": CIFAR10, "cifar100": CIFAR100}[source]
-    target = folder / official.filename
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as temporary:
-        try:
-            download_url(official.url, temporary, official.filename, official.tgz_md5)
-        # urllib, ssl and torchvision each raise errors of their own.
-        except Exception as error:
-            raise UserError(
-                f"{official.filename} cannot be downloaded ({error}); put the file, or the folder "
-                f"{SOURCES[source].places[0]} that it unpacks to, into {folder}"
-            ) from None
-        (Path(temporary) / official.filename).replace(target)
-    return target
+    unpacked = SOURCES[source].places[0]
+    return fetch(
+        official.url,
+        folder / official.filename,
+        official.tgz_md5,
+        f"put the file, or the folder {unpacked} that it unpacks to, into {folder}",
+    )

@@ -18,7 +18,7 @@ class LayerAttention(nn.Module):
     key into as many vectors as there are queries. The score is the inner product of a query and its
     vector of the key, plus that of two learned positions, divided by the root of the dimension.
 
-    The largest arrays have Q * K * dim numbers a sample.
+    The largest arrays have Q * dim numbers a sample, or Q * dim^2 in all.
     """
 
     def __init__(
@@ -41,11 +41,50 @@ class LayerAttention(nn.Module):
         offered = torch.stack(
             [F.relu(layer(key)) for layer, key in zip(self.keys, keys, strict=True)], dim=1
         )
-        answers = self.bilinear(offered.flatten(0, 1)).unflatten(1, asked.shape[1:])
-        answers = answers.unflatten(0, offered.shape[:2])
-        content = torch.einsum("bqd,bkqd->bqk", asked, answers)
         position = self.query_position @ self.key_position.T
-        return (content + position) / math.sqrt(asked.shape[2])
+        return (self._content(asked, offered) + position) / math.sqrt(asked.shape[2])
+
+    def _content(self, asked: Tensor, offered: Tensor) -> Tensor:
+        """Return the inner products (B, Q, K) of queries (B, Q, d) and their vectors of the keys.
+
+        A key's vectors, Q * d numbers for each of the B * K keys, are never made: the linear map is
+        applied to the queries instead, and the BatchNorm between them, which is affine in the keys
+        once its moments are known, is folded into it.
+        """
+        linear, norm = self.bilinear
+        assert isinstance(linear, nn.Linear)
+        assert isinstance(norm, nn.BatchNorm1d)
+        mean, variance = _moments(linear, norm, offered.flatten(0, 1))
+        scale = norm.weight * (variance + norm.eps).rsqrt()
+        shift = (scale * (linear.bias - mean) + norm.bias).view(asked.shape[1:])
+        weight = linear.weight.unflatten(0, asked.shape[1:])
+        turned = torch.einsum("bqd,qde->bqe", asked * scale.view(asked.shape[1:]), weight)
+        return turned @ offered.mT + (asked * shift).sum(dim=2, keepdim=True)
+
+
+def _moments(linear: nn.Linear, norm: nn.BatchNorm1d, points: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the mean and variance by which ``norm`` normalises ``linear(points)``.
+
+    In training they are those of the batch, which follow from the moments of the points (N, d)
+    themselves; the running ones are updated as the BatchNorm would.
+    """
+    running_mean, running_variance = norm.running_mean, norm.running_var
+    assert running_mean is not None
+    assert running_variance is not None
+    if not norm.training:
+        return running_mean, running_variance
+    count, centre = len(points), points.mean(dim=0)
+    deviations = points - centre
+    covariance = deviations.T @ deviations / count
+    mean = F.linear(centre, linear.weight, linear.bias)
+    variance = (linear.weight @ covariance * linear.weight).sum(dim=1)
+    with torch.no_grad():
+        assert norm.momentum is not None
+        assert norm.num_batches_tracked is not None
+        norm.num_batches_tracked += 1
+        running_mean.lerp_(mean, norm.momentum)
+        running_variance.lerp_(variance * (count / (count - 1)), norm.momentum)
+    return mean, variance
 
 
 def _linear_bn(in_features: int, out_features: int) -> nn.Sequential:

@@ -7,33 +7,77 @@ are never padded. (The released CPU code sums the exponentials over channels; th
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
+from distillery.methods.parts.pooling import enlarged
 from distillery.methods.parts.precision import at_least_single
 
 
 def soft_pool(maps: Tensor) -> Tensor:
-    """Pool each channel of maps (B, C, H, W) to one number, (B, C)."""
-    return _pool(maps.flatten(2))
+    """Pool each channel of maps (B, C, H, W) to one number, (B, C).
+
+    The weights, as large as the maps, are computed again for the backward pass instead of kept.
+    """
+    pooled: Tensor = checkpoint(_pool_places, maps, use_reentrant=False, preserve_rng_state=False)
+    return pooled
 
 
-def soft_pool2d(maps: Tensor, kernel: int, stride: int | None = None) -> Tensor:
-    """Pool square windows of maps (B, C, H, W).
+def soft_pool2d(maps: Tensor, kernel: int | tuple[int, int], stride: int | None = None) -> Tensor:
+    """Pool windows of maps (B, C, H, W).
 
     Args:
-        maps: (B, C, H, W) with H and W at least ``kernel``.
-        kernel: height and width of a window.
-        stride: distance of the windows; None for ``kernel``.
+        maps: (B, C, H, W) with H and W at least those of ``kernel``.
+        kernel: height and width of a window, or both in one number.
+        stride: distance of the windows; None for the size of the kernel.
 
     Returns:
-        (B, C, (H - kernel) // stride + 1, (W - kernel) // stride + 1).
+        (B, C, (H - rows) // stride + 1, (W - columns) // stride + 1).
     """
-    step = stride or kernel
-    windows = maps.unfold(2, kernel, step).unfold(3, kernel, step)
-    return _pool(windows.flatten(4))
+    rows, columns = (kernel, kernel) if isinstance(kernel, int) else kernel
+    windows = maps.unfold(2, rows, stride or rows).unfold(3, columns, stride or columns)
+    return _pool(windows.flatten(4), dim=4)
 
 
-def _pool(values: Tensor) -> Tensor:
-    """Pool the last axis."""
+def soft_pool_to(maps: Tensor, height: int, width: int) -> Tensor:
+    """Pool maps (B, C, H, W) to (B, C, height, width), over the windows of adaptive pooling.
+
+    Window i of n along an axis of length m reaches from ``floor(i m / n)`` to ``ceil((i + 1) m /
+    n)``. So windows overlap where m is no multiple of n, and a smaller map is enlarged by repeating
+    its values. Maps of the right size come back as they are.
+    """
+    rows, columns = maps.shape[2:]
+    if (rows, columns) == (height, width):
+        return maps
+    if rows % height == 0 and columns % width == 0:
+        return soft_pool2d(maps, (rows // height, columns // width))
+    if height % rows == 0 and width % columns == 0:
+        return enlarged(maps, height // rows, width // columns)
+    lines = [
+        torch.stack(
+            [
+                soft_pool(maps[:, :, top:bottom, left:right])
+                for left, right in _windows(columns, width)
+            ],
+            dim=2,
+        )
+        for top, bottom in _windows(rows, height)
+    ]
+    return torch.stack(lines, dim=2)
+
+
+def _windows(length: int, count: int) -> list[tuple[int, int]]:
+    """Return first place and end of each window of adaptive pooling."""
+    return [(i * length // count, -(-(i + 1) * length // count)) for i in range(count)]
+
+
+def _pool_places(maps: Tensor) -> Tensor:
+    # Networks keep their maps channels_last: a view, and the fastest softmax.
+    return _pool(maps.permute(0, 2, 3, 1).flatten(1, 2), dim=1)
+
+
+def _pool(values: Tensor, dim: int) -> Tensor:
+    """Pool an axis, which disappears."""
     wide = at_least_single(values)
-    return (wide.softmax(dim=-1) * wide).sum(dim=-1).to(values.dtype)
+    return (wide.softmax(dim) * wide).sum(dim).to(values.dtype)

@@ -1,0 +1,71 @@
+"""STL-10 (Coates et al. 2011): 5,000 training and 8,000 test images of 96 x 96 pixels.
+
+The official binary files: pixels as bytes, an image after the other, each channel by itself and
+column by column; labels as bytes from 1. The unlabelled images are not used.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from distillery.data.download import fetch
+from distillery.data.files import RawFiles, Tree
+from distillery.data.raw import Kind, RawData, RawPart
+from distillery.data.settings import Source
+from distillery.errors import UserError
+
+SOURCES = {"stl10": Kind(("stl10_binary", "stl10_binary.tar.gz"), (96, 3))}
+_CLASSES = "class_names.txt"
+_UNUSED = frozenset({"unlabeled_X.bin"})
+_PLANES = (3, 96, 96)
+
+
+def read(settings: Source, raw: RawFiles) -> RawData:
+    """Read the official archive or the folder that it unpacks to."""
+    tree = raw.tree(_located(settings, raw), settings, _UNUSED).root(_CLASSES)
+    classes = tuple(filter(None, map(str.strip, tree.lines(_CLASSES))))
+    return RawData(
+        name=settings.source,
+        classes=classes,
+        channels=_PLANES[0],
+        train=_part(tree, "train", len(classes)),
+        test=_part(tree, "test", len(classes)),
+        origin=tree.origin,
+    )
+
+
+def _part(tree: Tree, part: str, classes: int) -> RawPart:
+    images, labels = (
+        np.frombuffer(tree.read(f"{part}_{kind}.bin"), dtype=np.uint8) for kind in ("X", "y")
+    )
+    if len(images) != len(labels) * math.prod(_PLANES):
+        raise UserError(
+            f"{tree.show(part)}_X.bin: {len(images)} bytes, which are not the {len(labels)} images "
+            f"of {part}_y.bin"
+        )
+    if len(labels) and not 1 <= labels.min() <= labels.max() <= classes:
+        raise UserError(f"{tree.show(part)}_y.bin: labels leave the range from 1 to {classes}")
+    channels_first = images.reshape(-1, *_PLANES)
+    return RawPart(labels.astype(np.int64) - 1, channels_first.transpose(0, 3, 2, 1))
+
+
+def _located(settings: Source, raw: RawFiles) -> Path:
+    """Return the place of the raw data, after downloading them if need be."""
+    if settings.path:
+        return raw.locate([settings.path])
+    return raw.find(SOURCES[settings.source].places) or _downloaded(raw.roots[0])
+
+
+def _downloaded(folder: Path) -> Path:
+    """Fetch the official archive into ``folder``."""
+    from torchvision.datasets import STL10
+
+    return fetch(
+        STL10.url,
+        folder / STL10.filename,
+        STL10.tgz_md5,
+        f"put the file, or the folder {STL10.base_folder} that it unpacks to, into {folder}",
+    )

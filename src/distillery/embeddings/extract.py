@@ -1,0 +1,176 @@
+"""The stage ``extract``: what a frozen network makes of the images of another data set.
+
+Each network looks at a data set once, and every probe reads what it said. ``train.parquet`` and
+``test.parquet`` have the columns ``label`` (int64) and ``embedding`` (fixed-size list of float32),
+in the order of the part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from distillery.data.card import Card, Part, part_file
+from distillery.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from distillery.artifacts import Artifact, Workspace
+    from distillery.data.prepared import ImageSet
+    from distillery.models.base import Classifier
+
+Normalisation = Literal["target", "network", "half"]
+"""Mean and deviation that pixels are normalised with: of the images' own data set, of the one that
+the network was trained on, or one half each for all channels."""
+
+_BATCH = 512
+
+
+class Features(NamedTuple):
+    """What a network makes of a part of a data set.
+
+    Attributes:
+        labels: (N,) int64.
+        embedding: (N, D) float32, unaugmented images before the classifier.
+    """
+
+    labels: np.ndarray
+    embedding: np.ndarray
+
+
+def run(work: Workspace) -> None:
+    """Write ``train.parquet`` and ``test.parquet``.
+
+    Inputs: ``network``, ``source``, the data set that it was trained on, and ``prepared``, the one
+    to look at. Setting: ``normalisation``.
+
+    Raises:
+        UserError: the network cannot see these images.
+    """
+    from distillery.data.prepared import load
+    from distillery.devices import device_for_inference
+    from distillery.models.weights import channels_of, load_network
+
+    trained, source, target = (work.inputs[name] for name in ("network", "source", "prepared"))
+    card = seen_card(trained, source, target, work.run.settings["normalisation"])
+    device = device_for_inference(work.record)
+    network = load_network(trained, Card.load(source)).to(device)
+    parts: tuple[Part, ...] = ("train", "test")
+    for part in parts:
+        images = load(target, part).of_channels(channels_of(trained)).to(device)
+        _write(work.out / part_file(part), network, images, card)
+
+
+def read(extracted: Artifact, part: Part) -> Features:
+    """Read what a run of this stage says of a part."""
+    table = pq.read_table(extracted.file(part_file(part)), page_checksum_verification=True)
+    values = table["embedding"].combine_chunks().flatten().to_numpy()
+    return Features(table["label"].to_numpy(), values.reshape(len(table), -1))
+
+
+def seen_card(
+    trained: Artifact, source: Artifact, target: Artifact, normalisation: Normalisation
+) -> Card:
+    """Return the card of a data set as a network sees it.
+
+    Args:
+        trained: the network.
+        source: the data set that it was trained on.
+        target: the data set that it is to see.
+        normalisation: which mean and deviation to take.
+
+    Returns:
+        The target's card with the size of the source's images, the network's channels, and this
+        mean and deviation.
+
+    Raises:
+        UserError: the channels mean something else in the two sets, or the network's own images
+            are no squares.
+    """
+    from distillery.models.weights import channels_of
+
+    own, card = Card.load(source), Card.load(target)
+    if own.shape[2] != card.shape[2]:
+        raise UserError(
+            f"data set '{card.name}': its images have {_counted(card)}, those of the network "
+            f"{_counted(own)}; set its `channels` to {own.shape[2]}"
+        )
+    colours = [each.settings.get("colour") for each in (source, target)]
+    if colours[0] != colours[1]:
+        raise UserError(
+            f"data set '{card.name}': its `colour` is {colours[1]}, but the network has learned "
+            f"from {colours[0]}; give both sets the same"
+        )
+    if own.shape[:2] != card.shape[:2] and own.shape[0] != own.shape[1]:
+        raise UserError(
+            f"data set '{own.name}': only squares can be resized to, not {own.shape[0]} x "
+            f"{own.shape[1]} pixels; set its `image_size`"
+        )
+    chosen = {"target": card, "network": own}.get(normalisation)
+    half = (0.5,) * card.shape[2]
+    seen = {
+        "shape": (*own.shape[:2], card.shape[2]),
+        "mean": chosen.mean if chosen else half,
+        "std": chosen.std if chosen else half,
+    }
+    return card.model_copy(update=seen).of_channels(channels_of(trained))
+
+
+def resized(images: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Return whole images at another size, with the filter that random boxes are resized with.
+
+    Args:
+        images: (B, H, W, C) uint8.
+        shape: height and width to bring them to: a square, or those that they have.
+
+    Returns:
+        (B, *shape, C) uint8; other proportions are lost.
+    """
+    import torch
+
+    from distillery.data.boxes import Boxes, show
+
+    batch, height, width, _ = images.shape
+    if (height, width) == shape:
+        return images
+    corner = torch.zeros(batch, dtype=torch.int64, device=images.device)
+    whole = Boxes(corner, corner, corner + height, corner + width, flip=corner.bool())
+    return show(images, whole, shape[0])
+
+
+def _write(path: Path, network: Classifier, images: ImageSet, card: Card) -> None:
+    """Write one part; memory is that of a batch beside the images."""
+    row = pa.list_(pa.float32(), network.embedding_dim)
+    schema = pa.schema([("label", pa.int64()), ("embedding", row)])
+    with pq.ParquetWriter(
+        path, schema, compression="zstd", use_dictionary=False, write_page_checksum=True
+    ) as writer:
+        for labels, embedding in _embeddings(network, images, card):
+            values = pa.FixedSizeListArray.from_arrays(pa.array(embedding.reshape(-1)), type=row)
+            writer.write_table(pa.Table.from_arrays([pa.array(labels), values], schema=schema))
+
+
+def _embeddings(
+    network: Classifier, images: ImageSet, card: Card
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the labels (B,) and embeddings (B, D) of each batch."""
+    import torch
+
+    from distillery.data.augmentation import normalise
+
+    batches = torch.arange(len(images)).split(_BATCH)
+    for rows, pixels in zip(batches, images.batches(batches), strict=True):
+        shown = normalise(resized(pixels, card.shape[:2]), card.mean, card.std)
+        with torch.inference_mode():
+            embedding = network(shown).embedding
+        yield images.labels.cpu()[rows].numpy(), embedding.float().cpu().numpy()
+
+
+def _counted(card: Card) -> str:
+    return "1 channel" if card.shape[2] == 1 else f"{card.shape[2]} channels"

@@ -1,0 +1,251 @@
+"""Transfer of the representation: a linear classifier and neighbours on another data set.
+
+The network is frozen, with its BatchNorm statistics. Linear probes of distilled students on STL-10
+and TinyImageNet are those of CRD (Tian et al. 2020, arXiv:1910.10699), which does not say how they
+are trained. The probe ``augmented`` follows the settings that HSAKD (Yang et al. 2021,
+arXiv:2107.13715) published.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from distillery.embeddings.extract import Features, Normalisation, read, seen_card
+from distillery.errors import UserError
+from distillery.schema import Id, Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import nn
+
+    from distillery.artifacts import Workspace
+    from distillery.models.base import Classifier, ModelSpec
+    from distillery.training.feed import Feed
+
+TITLE = "Transfer of the representation"
+
+_MOMENTUM = 0.9
+_DECAY = 0.1
+
+
+class Options(Settings):
+    """Options of the protocol."""
+
+    data: Id | None = None
+    """Id of one of the `datasets`; the experiment's own data set when not given."""
+    normalisation: Normalisation = "target"
+    """Mean and deviation that its pixels are normalised with: its own (`target`), those of the
+    `network`'s data set, or one `half` each for all channels, as HSAKD does for STL-10."""
+    neighbours: int = Field(default=10, ge=1, le=1000)
+    """Training images nearest to a test image, by cosine, that vote for its class."""
+    probe: Literal["cached", "augmented"] = "cached"
+    """Logistic regression on the embeddings of the images as they are, or HSAKD's: gradient descent
+    on random boxes and flips, for which the network is run in every epoch."""
+    standardise: bool = True
+    """`cached`: bring each feature to mean 0 and deviation 1 on the training part."""
+    l2: float = Field(default=1.0, gt=0)
+    """`cached`: weight of half the squared coefficients beside the sum of the cross-entropies."""
+    max_iterations: int = Field(default=2000, ge=1)
+    """`cached`: iterations of L-BFGS after which the fit ends, converged or not."""
+    epochs: int = Field(default=100, ge=1)
+    """`augmented`: passes over the training part."""
+    lr: float = Field(default=0.1, gt=0)
+    """`augmented`: initial learning rate of SGD with Nesterov momentum 0.9 and no weight decay."""
+    milestones: tuple[int, ...] = (30, 60, 90)
+    """`augmented`: epochs after which the learning rate is divided by ten."""
+    batch_size: int = Field(default=64, ge=1)
+    """`augmented`: images a step."""
+    seed: int = Field(default=0, ge=0)
+    """`augmented`: seed of the order and of the boxes."""
+
+    @model_validator(mode="after")
+    def _fits_its_probe(self) -> Options:
+        cached = ("standardise", "l2", "max_iterations")
+        augmented = ("epochs", "lr", "milestones", "batch_size", "seed")
+        for name in augmented if self.probe == "cached" else cached:
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} has no meaning for the probe {self.probe}; leave it out")
+        return self
+
+
+def data_set(options: Options) -> str | None:
+    """Return the id of the data set that the network is tried on."""
+    return options.data
+
+
+def extract_settings(options: Options) -> dict[str, Any]:
+    """Return the settings of the stage ``extract``."""
+    return {"normalisation": options.normalisation}
+
+
+def check(
+    options: Options,
+    network: ModelSpec,
+    source: tuple[int, int] | None,
+    target: tuple[int, int] | None,
+) -> None:
+    """Raise ``UserError`` when one data set is grey and the other one is not."""
+    if source and target and source[1] != target[1]:
+        name = f"'{options.data}'" if options.data else "the experiment's data set"
+        raise UserError(
+            f"options.data: a {network.arch} that sees {source[1]} channel(s) cannot be tried on "
+            f"{name} with {target[1]}; set `channels` of the data set to {source[1]}"
+        )
+
+
+def run(work: Workspace) -> None:
+    """Write ``metrics.json``: accuracy on the target's test part, in percent.
+
+    ``probe_top1`` is that of the linear classifier, ``knn_top1`` that of the nearest neighbours.
+
+    Raises:
+        UserError: there are fewer training images than ``neighbours``, or the augmented probe
+            diverged.
+    """
+    options = Options(**work.run.settings["options"])
+    extracted = work.inputs["features"]
+    train, test = read(extracted, "train"), read(extracted, "test")
+    if options.neighbours > len(train.labels):
+        raise UserError(
+            f"protocol 'transfer': options.neighbours must be at most the number of training "
+            f"images, {len(train.labels)}, not {options.neighbours}"
+        )
+    if options.probe == "cached":
+        probe = fitted(train, options)
+        work.record["probe_iterations"] = int(probe[-1].n_iter_.max())
+        predicted = probe.predict(test.embedding.astype(np.float64))
+    else:
+        layer = _augmented(work, options)
+        weight, bias = (each.detach().cpu().numpy() for each in (layer.weight, layer.bias))
+        predicted = (test.embedding @ weight.T + bias).argmax(axis=1)
+    nearest = voted(train, test.embedding, options.neighbours)
+    work.write_json(
+        "metrics.json",
+        {
+            "probe_top1": 100 * float((predicted == test.labels).mean()),
+            "knn_top1": 100 * float((nearest == test.labels).mean()),
+        },
+    )
+
+
+def fitted(train: Features, options: Options) -> Any:
+    """Return scikit-learn's pipeline of scaling and multinomial logistic regression, fitted.
+
+    It minimises ``sum of cross-entropies + l2 / 2 * sum of squared coefficients``; intercepts are
+    free. The problem is convex, so that there is no seed.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler() if options.standardise else "passthrough"
+    regression = LogisticRegression(C=1 / options.l2, max_iter=options.max_iterations)
+    return make_pipeline(scaler, regression).fit(train.embedding.astype(np.float64), train.labels)
+
+
+def voted(train: Features, embedding: np.ndarray, neighbours: int) -> np.ndarray:
+    """Return the class that most of the nearest training images have.
+
+    Args:
+        train: the training part.
+        embedding: (N, D) of the images to classify.
+        neighbours: how many vote; the smallest label wins a tie.
+
+    Returns:
+        (N,) int64.
+    """
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.preprocessing import normalize
+
+    # On the sphere distances order as cosines do, and they need no matrix of all pairs.
+    search = KNeighborsClassifier(neighbours, algorithm="brute")
+    search.fit(normalize(train.embedding), train.labels)
+    found: np.ndarray = search.predict(normalize(embedding))
+    return found
+
+
+def descended(
+    network: Classifier, feed: Feed, classes: int, options: Options, scratch: Path
+) -> nn.Linear:
+    """Return a linear layer trained on the embeddings of what ``feed`` shows.
+
+    It begins with zeros, since the problem is convex. An interrupted run goes on with the epoch
+    that it was in.
+
+    Args:
+        network: frozen and in evaluation mode, on the device of the images.
+        feed: the images.
+        classes: number of classes.
+        options: of the augmented probe.
+        scratch: folder for the checkpoint.
+
+    Raises:
+        UserError: the weights are not finite.
+    """
+    import torch
+    import torch.nn.functional as F
+
+    from distillery.progress import Progress
+    from distillery.training import checkpoint
+
+    layer = torch.nn.Linear(network.embedding_dim, classes, device=feed.images.labels.device)
+    torch.nn.init.zeros_(layer.weight)
+    torch.nn.init.zeros_(layer.bias)
+    optimizer = torch.optim.SGD(
+        layer.parameters(), lr=options.lr, momentum=_MOMENTUM, nesterov=True
+    )
+    done = 0
+    saved = checkpoint.load(scratch)
+    if saved:
+        done = saved["cursor"]["epoch"]
+        layer.load_state_dict(saved["model"])
+        optimizer.load_state_dict(saved["optimizer"])
+    with Progress("epochs", options.epochs, done) as progress:
+        for epoch in range(done, options.epochs):
+            decays = sum(epoch >= milestone for milestone in options.milestones)
+            optimizer.param_groups[0]["lr"] = options.lr * _DECAY**decays
+            for item in feed.epoch(epoch):
+                with torch.no_grad():
+                    embedding = network(item.images).embedding
+                loss = F.cross_entropy(layer(embedding), item.batch.labels)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            checkpoint.save(scratch, checkpoint.Cursor(epoch=epoch + 1), layer, optimizer)
+            progress.advance()
+    if not torch.isfinite(layer.weight).all():
+        raise UserError(
+            f"protocol 'transfer': the probe diverged; options.lr must be below {options.lr:g}"
+        )
+    return layer
+
+
+def _augmented(work: Workspace, options: Options) -> nn.Linear:
+    """Return a linear layer trained on random boxes of the target's training images."""
+    from distillery.data.card import Card
+    from distillery.data.prepared import load
+    from distillery.data.settings import Augmentation
+    from distillery.devices import device_for_inference
+    from distillery.embeddings.views import ViewSchedule
+    from distillery.models.weights import channels_of, load_network
+    from distillery.training.feed import Feed
+
+    trained, source, target = (work.inputs[name] for name in ("network", "prepared", "target"))
+    card = seen_card(trained, source, target, options.normalisation)
+    device = device_for_inference(work.record)
+    boxes = Augmentation(kind="random-resized-crop", size=card.shape[0])
+    boxes = boxes.resolved(target.settings["source"])
+    feed = Feed(
+        load(target, "train").of_channels(channels_of(trained)).to(device),
+        card,
+        boxes,
+        ViewSchedule(boxes.views, options.epochs, options.seed),
+        batch_size=options.batch_size,
+        seed=options.seed,
+    )
+    network = load_network(trained, Card.load(source)).to(device)
+    return descended(network, feed, len(card.classes), options, work.scratch)

@@ -1,0 +1,200 @@
+"""A map of test images by t-SNE (van der Maaten and Hinton 2008), with numbers beside it.
+
+A map may show clusters that are none and hide others. Hence the silhouette and the accuracy of the
+nearest neighbours, among the features themselves and on the map.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import Field
+
+from distillery import predictions
+from distillery.data.card import Card
+from distillery.errors import UserError, unknown_name
+from distillery.evaluation.representation import nearest, on_sphere, vote_accuracy
+from distillery.predictions import Predictions
+from distillery.randomness import seed_for
+from distillery.schema import Settings
+
+if TYPE_CHECKING:
+    from distillery.artifacts import Workspace
+
+TITLE = "t-SNE"
+
+
+class Options(Settings):
+    """Options of the protocol."""
+
+    classes: Annotated[int, Field(ge=2)] | Annotated[tuple[str, ...], Field(min_length=2)] = 10
+    """How many classes are shown, the first ones that have test images; or the names of some. A
+    data set of fewer classes is shown as a whole."""
+    images: int = Field(default=100, ge=2)
+    """Images of each class: the first ones of the test set, the same for all networks."""
+    space: Literal["embedding", "logits"] = "embedding"
+    """What is shown: the input of the classifier or its output."""
+    normalise: bool = False
+    """Whether features are scaled to length one first, as contrastive methods compare them."""
+    joint: bool = False
+    """Whether the network and its teacher share one map. Their features need one dimension, which
+    logits always have."""
+    perplexity: float = Field(default=30, ge=1)
+    """Effective number of neighbours of t-SNE; there must be more images than that."""
+    neighbours: int = Field(default=10, ge=1)
+    """Nearest neighbours that vote for the class of an image; likewise."""
+    start: Literal["pca", "random"] = "pca"
+    """Where t-SNE begins: with the principal components, or with random places."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of t-SNE, which decides little where it begins with the principal components."""
+
+
+def run(work: Workspace) -> None:
+    """Write ``metrics.json`` and ``details.parquet``.
+
+    Metrics: ``silhouette`` in -1..1 and ``knn_accuracy`` in percent (each image by the other ones)
+    of the features, and ``silhouette_map`` and ``knn_accuracy_map`` of their places on the map. A
+    student on a joint map also has ``teacher_knn_accuracy``: its features classified by the
+    teacher's.
+
+    Details: ``network`` ("own" or, on a joint map, "teacher"), ``image`` (its place in the test
+    set), ``label``, ``class``, ``x``, ``y``.
+
+    Raises:
+        UserError: a class is unknown or has no test images, there are too few images, or the
+            dimensions do not allow a joint map.
+    """
+    options = Options(**work.run.settings["options"])
+    names = Card.load(work.inputs["prepared"]).classes
+    own = predictions.read(work.inputs["network"])
+    images = choose(own.labels, names, options)
+    labels = own.labels[images]
+    features = _features(own, images, options)
+    joined = {"own": features}
+    # A teacher's own map has nothing to be joined with.
+    if options.joint and work.inputs["network"].key != work.inputs["teacher"].key:
+        joined["teacher"] = _features(predictions.read(work.inputs["teacher"]), images, options)
+    places = _map(joined, options)
+    metrics = _separation(features, labels, options.neighbours)
+    on_map = _separation(places["own"], labels, options.neighbours)
+    metrics |= {f"{name}_map": value for name, value in on_map.items()}
+    if "teacher" in joined:
+        metrics["teacher_knn_accuracy"] = 100 * classified_by(
+            features, joined["teacher"], labels, options.neighbours
+        )
+    work.write_json("metrics.json", metrics)
+    table = pa.concat_tables(
+        _places(network, place, images, labels, names) for network, place in places.items()
+    )
+    pq.write_table(
+        table, work.out / "details.parquet", compression="zstd", write_page_checksum=True
+    )
+
+
+def choose(labels: np.ndarray, names: tuple[str, ...], options: Options) -> np.ndarray:
+    """Return the places of the images to show in the test set, increasing.
+
+    Args:
+        labels: (N,) integers, of all test images.
+        names: names of the classes by label.
+        options: those of the protocol.
+
+    Raises:
+        UserError: a class is unknown or has no images, or there are too few images in all.
+    """
+    counts = np.bincount(labels, minlength=len(names))
+    if isinstance(options.classes, int):
+        classes = np.flatnonzero(counts)[: options.classes].tolist()
+    else:
+        classes = [_label(name, names) for name in dict.fromkeys(options.classes)]
+        for label in classes:
+            if not counts[label]:
+                raise UserError(
+                    f"protocol 'tsne': options.classes: no test image is of class '{names[label]}'"
+                )
+    chosen = [np.flatnonzero(labels == label)[: options.images] for label in classes]
+    images = np.sort(np.concatenate(chosen))
+    # The silhouette needs two classes, and one of them with two images.
+    least = max(options.perplexity, options.neighbours, len(classes))
+    if len(images) <= least or len(classes) < 2:
+        raise UserError(
+            "protocol 'tsne': needs test images of two classes and more of them than "
+            f"options.perplexity, options.neighbours and classes, {least:g}, but there are "
+            f"{len(images)} of {len(classes)}"
+        )
+    return images
+
+
+def embed(points: np.ndarray, options: Options) -> np.ndarray:
+    """Return the places of points (N, D) on a map, (N, 2) float32; one point if all are equal."""
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
+
+    if not np.ptp(points, axis=0).any():
+        return np.zeros((len(points), 2), dtype=np.float32)
+    state = seed_for(options.seed, "tsne") % 2**32
+    tsne = TSNE(perplexity=options.perplexity, init=options.start, random_state=state)
+    # Sums depend on the number of threads in their last digits, and maps on these digits.
+    with threadpool_limits(limits=1):
+        places: np.ndarray = tsne.fit_transform(points)
+    return places
+
+
+def classified_by(
+    points: np.ndarray, known: np.ndarray, labels: np.ndarray, neighbours: int
+) -> float:
+    """Return the share of points (N, D) whose nearest ones of ``known`` (N, D) vote rightly."""
+    from sklearn.neighbors import KNeighborsClassifier
+
+    voters = KNeighborsClassifier(n_neighbors=neighbours, algorithm="brute").fit(known, labels)
+    return float(voters.score(points, labels))
+
+
+def _label(name: str, names: tuple[str, ...]) -> int:
+    if name not in names:
+        raise unknown_name("class", name, names)
+    return names.index(name)
+
+
+def _features(told: Predictions, images: np.ndarray, options: Options) -> np.ndarray:
+    features = (told.embedding if options.space == "embedding" else told.logits)[images]
+    return on_sphere(features) if options.normalise else features.astype(np.float64)
+
+
+def _map(joined: dict[str, np.ndarray], options: Options) -> dict[str, np.ndarray]:
+    """Return the places of the features of one network, or of two of them on one map."""
+    dimensions = [features.shape[1] for features in joined.values()]
+    if len(set(dimensions)) > 1:
+        raise UserError(
+            "protocol 'tsne': options.joint needs features of one dimension, but the network has "
+            f"{dimensions[0]} and its teacher {dimensions[1]} (options.space: logits always fits)"
+        )
+    places = embed(np.vstack([*joined.values()]), options)
+    return dict(zip(joined, np.split(places, len(joined)), strict=True))
+
+
+def _separation(points: np.ndarray, labels: np.ndarray, neighbours: int) -> dict[str, float]:
+    """Return how well the classes of points (N, D) are apart."""
+    from sklearn.metrics import silhouette_score
+
+    return {
+        "silhouette": float(silhouette_score(points, labels)),
+        "knn_accuracy": 100 * vote_accuracy(nearest(points, neighbours), labels),
+    }
+
+
+def _places(
+    network: str, place: np.ndarray, images: np.ndarray, labels: np.ndarray, names: tuple[str, ...]
+) -> pa.Table:
+    columns = {
+        "network": [network] * len(images),
+        "image": images,
+        "label": labels,
+        "class": [names[label] for label in labels],
+        "x": place[:, 0],
+        "y": place[:, 1],
+    }
+    return pa.table(columns)

@@ -1,0 +1,107 @@
+"""Contrastive distillation by feature-space embedding (Ye, Chen and Lai 2023): a reconstruction.
+
+Source: doi:10.12141/j.issn.1000-565X.220684. Certain, from its abstract: a student's feature,
+embedded in the space of the teacher's, makes N pairs with the N teacher features of its batch; the
+teacher's are fixed; positive pairs attract and negative ones repel each other, with classes or with
+instances as positives; there are no further networks and no further data. The formula, the space,
+the temperature and the weight were not at hand: they are options here, and their defaults are those
+of CRD (Tian et al. 2020).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from distillery.errors import UserError
+from distillery.methods.base import Batch, Context, Method, Weights
+from distillery.methods.parts.pair_contrast import pair_contrast, pair_scores
+from distillery.models.base import ModelSpec, Outputs
+from distillery.schema import Settings
+
+
+class FSECD(Method):
+    """Student anchors are contrasted with the teacher's features of the batch: a reconstruction.
+
+    With scores ``c[i, j]`` of student feature i and teacher feature j, a similarity divided by the
+    temperature, and the positives P(i) of anchor i, the loss is the mean over the anchors of ::
+
+        1 / |P(i)| * sum over p in P(i) of -ln(exp c[i, p] / sum over j of exp c[i, j])
+
+    * ``level: instance``: P(i) is i alone, the teacher's feature of the same image (InfoNCE);
+    * ``level: class``: P(i) are all images of the class, i included (SupCon's outer sum, Khosla et
+      al. 2020).
+
+    The sum over j is over the batch. With ``exclude_same_class`` it is over p and the other
+    classes. The teacher's side has no gradient. A batch of one image has loss 0.
+
+    Logits are the common space that every pair of networks has, and need no further network.
+    Cosines lie in -1 to 1; products and distances of raw features do not, and need another
+    temperature.
+
+    Extra memory: five (B, B) matrices, or nine with ``exclude_same_class``, at the peak of the
+    backward pass: 22 MB or 40 MB at B = 1024.
+    """
+
+    title = "FSECD"
+    source = "after Ye et al. 2023: a reconstruction; temperature and weight as CRD"
+    needs = frozenset({"logits", "embedding"})
+    weights = Weights(method=0.8)
+    couples_batch = True
+
+    class Options(Settings):
+        """Hyperparameters of FSECD, all of them a reconstruction."""
+
+        level: Literal["instance", "class"] = "instance"
+        """Whether the positives of an anchor are its own image alone, or its class."""
+        space: Literal["logits", "penultimate", "linear"] = "logits"
+        """What is compared: logits; embeddings, if those of both networks have one length; or the
+        teacher's embedding with a learned linear map of the student's."""
+        similarity: Literal["product", "distance"] = "product"
+        """Inner product, which is the cosine of normalised features, or minus the squared distance.
+        """
+        normalise: bool = True
+        """Whether features are divided by their lengths."""
+        exclude_same_class: bool = False
+        """Whether other images of the anchor's class are left out of the sum over j."""
+        temperature: float = Field(default=0.07, gt=0)
+        """Divides the similarities."""
+
+    def __init__(self, options: Options, context: Context) -> None:
+        super().__init__(options, context)
+        sizes = context.student.embedding_dim, context.teacher.embedding_dim
+        self.map = nn.Linear(*sizes) if options.space == "linear" else nn.Identity()
+
+    @classmethod
+    def check(cls, options: Options, student: ModelSpec, teacher: ModelSpec) -> None:
+        """Refuse to compare embeddings of different lengths as they are."""
+        if options.space == "penultimate" and student.embedding_dim != teacher.embedding_dim:
+            raise UserError(
+                f"fsecd: options.space 'penultimate' needs embeddings of one length, but student "
+                f"{student.arch} has {student.embedding_dim} and teacher {teacher.arch} "
+                f"{teacher.embedding_dim}; take 'logits' or 'linear'"
+            )
+
+    def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
+        """Return the term ``contrast``."""
+        options = self.options
+        anchors, candidates = self._features(student), self._features(teacher)
+        scores = pair_scores(
+            self.map(anchors),
+            candidates.detach(),
+            distance=options.similarity == "distance",
+            normalise=options.normalise,
+        )
+        return {
+            "contrast": pair_contrast(
+                scores / options.temperature,
+                batch.labels,
+                by_class=options.level == "class",
+                exclude_same_class=options.exclude_same_class,
+            )
+        }
+
+    def _features(self, outputs: Outputs) -> Tensor:
+        return outputs.logits if self.options.space == "logits" else outputs.embedding

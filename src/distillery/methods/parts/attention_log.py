@@ -1,0 +1,10 @@
+"""Names of what methods with attention between layers log; reports read them without torch."""
+
+ATTENTION = "attention"
+"""Matrix (T, S): weight of each student layer for each teacher layer, mean over the batch."""
+ENTROPY = "attention_entropy"
+"""Scalar, in nats: entropy of the distributions that the attention consists of, their mean."""
+LAYER_ENTROPY = "attention_entropy_of_layers"
+"""Vector (T,), in nats: entropy of each teacher layer's softmax over the student's layers."""
+FREQUENCY = "selection_frequency"
+"""Vector (T,): share of the samples for which each teacher layer is distilled."""

@@ -1,0 +1,1 @@
+"""Sections of the page: what protocols measured and what methods logged, one file each."""

@@ -1,0 +1,115 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torchvision
+from data_samples import pack, pixels
+from scipy.io import savemat
+
+from distillery.artifacts import Artifact
+from distillery.data.prepared import Card, load
+from distillery.errors import UserError
+
+Make = Callable[..., Artifact]
+LABELS = np.array([10, 1, 9, 10, 3], dtype=np.uint8)
+
+
+def write(path: Path, seed: int, labels: np.ndarray = LABELS) -> np.ndarray:
+    """Write a file as it is published and return its images (N, 32, 32, 3)."""
+    images = pixels(seed, 32, 32, 3, len(labels))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    savemat(path, {"X": images, "y": labels[:, None]}, do_compression=True)
+    return np.moveaxis(images, 3, 0)
+
+
+@pytest.fixture
+def folder(data_root: Path) -> Path:
+    folder = data_root / "raw" / "svhn"
+    write(folder / "train_32x32.mat", 1)
+    write(folder / "test_32x32.mat", 2, LABELS[:2])
+    return folder
+
+
+def test_official_files(prepared: Make, folder: Path) -> None:
+    (folder / "extra_32x32.mat").write_bytes(b"not read")
+    artifact = prepared(source="svhn")
+    card, train = Card.load(artifact), load(artifact, "train")
+    assert (card.classes, card.shape) == (tuple("0123456789"), (32, 32, 3))
+    assert card.counts == {"train": 5, "test": 2}
+    assert train.labels.tolist() == [0, 1, 9, 0, 3]
+    assert np.array_equal(train.images.numpy(), np.moveaxis(pixels(1, 32, 32, 3, 5), 3, 0))
+
+
+def test_images_and_labels_are_those_of_torchvision(
+    prepared: Make, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Its checksums are those of the full set.
+    monkeypatch.setattr(torchvision.datasets.SVHN, "_check_integrity", lambda self: True)
+    theirs = torchvision.datasets.SVHN(str(folder), split="train")
+    ours = load(prepared(source="svhn"), "train")
+    assert ours.labels.tolist() == theirs.labels.tolist()
+    for number in range(len(theirs)):
+        assert np.array_equal(ours.images[number].numpy(), np.array(theirs[number][0]))
+
+
+def test_an_archive_of_the_folder(prepared: Make, folder: Path, data_root: Path) -> None:
+    pack(folder, data_root / "raw" / "digits.tar")
+    found = prepared(source="svhn", path="digits.tar").file("train.parquet").read_bytes()
+    assert found == prepared(source="svhn").file("train.parquet").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"X": pixels(1, 32, 32, 3, 4), "y": LABELS[:, None]}, "its X and y do not fit"),
+        ({"X": pixels(1, 32, 32, 3, 5), "y": LABELS[:, None] + 1}, "its X and y do not fit"),
+        ({"X": pixels(1, 32, 32, 3, 5).astype(float), "y": LABELS}, "its X and y do not fit"),
+        ({"X": pixels(1, 32, 32, 3, 5)}, "'y'"),
+    ],
+)
+def test_wrong_contents(prepared: Make, folder: Path, content: dict, message: str) -> None:
+    savemat(folder / "test_32x32.mat", content)
+    with pytest.raises(UserError, match=r"svhn/test_32x32.mat: not an SVHN file") as caught:
+        prepared(source="svhn")
+    assert message in str(caught.value)
+
+
+def test_a_file_that_is_none_of_matlabs(prepared: Make, folder: Path) -> None:
+    (folder / "train_32x32.mat").write_bytes(b"x" * 200)
+    with pytest.raises(UserError, match=r"svhn/train_32x32.mat: not an SVHN file \("):
+        prepared(source="svhn")
+
+
+def test_what_to_do_without_a_network(
+    prepared: Make, data_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("torchvision.datasets.utils.download_url", unreachable)
+    with pytest.raises(UserError) as caught:
+        prepared(source="svhn")
+    assert str(caught.value) == (
+        "train_32x32.mat cannot be downloaded (no route to host); put train_32x32.mat and "
+        f"test_32x32.mat into {data_root}/raw/svhn"
+    )
+
+
+def test_a_download_goes_on_where_it_broke_off(
+    prepared: Make, data_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def download(url: str, folder: str, name: str, md5: str) -> None:
+        asked.append(name)
+        if len(asked) == 2:
+            raise OSError("connection lost")
+        write(Path(folder) / name, 7)
+
+    monkeypatch.setattr("torchvision.datasets.utils.download_url", download)
+    with pytest.raises(UserError, match="connection lost"):
+        prepared(source="svhn")
+    assert not (data_root / "raw" / "svhn").exists()
+    assert Card.load(prepared(source="svhn")).counts == {"train": 5, "test": 5}
+    assert asked == ["train_32x32.mat", "test_32x32.mat", "test_32x32.mat"]

@@ -1,0 +1,271 @@
+"""Exported files against the networks that they come from, and what the protocol says of them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnxruntime import InferenceSession
+from project import Project
+from pydantic import ValidationError
+
+from distillery import predictions
+from distillery.artifacts import Artifact
+from distillery.data.augmentation import normalise
+from distillery.data.card import Card
+from distillery.data.prepared import load
+from distillery.errors import DistilleryError, UserError
+from distillery.evaluation import deployment
+from distillery.evaluation.deployment import Options, export, open_session, quantise
+from distillery.models import registry as models
+from distillery.models.base import Classifier
+
+CARD = Card(
+    name="made up",
+    classes=("cat", "dog", "eel"),
+    shape=(16, 16, 3),
+    mean=(0.5, 0.4, 0.3),
+    std=(0.2, 0.2, 0.25),
+    counts={"train": 0, "test": 0},
+    per_class={"train": (), "test": ()},
+    shared=0,
+    origin={},
+)
+
+
+def noise(images: int, seed: int = 0) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    return random.standard_normal((images, 3, 16, 16)).astype(np.float32)
+
+
+def untrained(arch: str) -> Classifier:
+    """A network whose batch normalisation has seen some images."""
+    torch.manual_seed(0)
+    network = models.build(arch, num_classes=3, in_channels=3).train()
+    with torch.no_grad():
+        for step in range(5):
+            network(torch.from_numpy(noise(32, step)))
+    return network.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module", params=["resnet8", "ShuffleV1"])
+def network(request: pytest.FixtureRequest) -> Classifier:
+    return untrained(request.param)
+
+
+@pytest.fixture(scope="module")
+def exported(network: Classifier, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("exported") / "student.onnx"
+    export(network, CARD, path, 20, {"run": "0123"})
+    return path
+
+
+def answers(session: InferenceSession, images: np.ndarray) -> np.ndarray:
+    (logits,) = session.run(["logits"], {"images": images})
+    return logits
+
+
+def test_the_exported_network_is_the_network(network: Classifier, exported: Path) -> None:
+    session = open_session(exported, 1)
+
+    @settings(max_examples=10)
+    @given(st.integers(1, 9), st.integers(0, 2**32 - 1))
+    def holds(images: int, seed: int) -> None:
+        batch = noise(images, seed)
+        expected = network(torch.from_numpy(batch)).logits.numpy()
+        assert np.abs(answers(session, batch) - expected).max() < 1e-4
+
+    holds()
+
+
+def test_the_file_says_how_to_use_it_and_not_where_it_was_made(exported: Path) -> None:
+    model = onnx.load(exported)
+    onnx.checker.check_model(model, full_check=True)
+    facts = {entry.key: entry.value for entry in model.metadata_props}
+    assert json.loads(facts["classes"]) == ["cat", "dog", "eel"]
+    assert (json.loads(facts["mean"]), json.loads(facts["std"])) == ([*CARD.mean], [*CARD.std])
+    assert facts["run"] == "0123"
+    assert model.opset_import[0].version == 20
+    content = exported.read_bytes()
+    assert str(Path(deployment.__file__).parents[2]).encode() not in content
+    assert b"stack_trace" not in content
+
+
+def test_equal_weights_give_equal_bytes(tmp_path: Path) -> None:
+    network = untrained("resnet8")
+    for name in ("one", "other"):
+        export(network, CARD, tmp_path / name, 20, {})
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["static", "dynamic"])
+def test_eight_bits_take_less_room_and_say_nearly_the_same(
+    network: Classifier, exported: Path, tmp_path: Path, kind: Any
+) -> None:
+    target, images = tmp_path / "int8.onnx", noise(64, 7)
+    quantise(exported, target, Options(quantisation=kind), iter([images[:32], images[32:]]))
+    assert target.stat().st_size < 0.4 * exported.stat().st_size
+    model = onnx.load(target)
+    stored = {tensor.data_type for tensor in model.graph.initializer if len(tensor.dims) > 1}
+    small = onnx.TensorProto.INT8 if kind == "static" else onnx.TensorProto.UINT8
+    assert stored == {small}
+    assert {"mean", "std", "classes", "run"} <= {entry.key for entry in model.metadata_props}
+    expected = network(torch.from_numpy(images)).logits.numpy()
+    found = answers(open_session(target, 1), images)
+    assert 0 < np.abs(found - expected).max() < 0.1 * np.ptp(expected)
+
+
+def test_narrow_weights_use_seven_bits(tmp_path: Path) -> None:
+    export(untrained("resnet8"), CARD, tmp_path / "float.onnx", 20, {})
+    for narrow, largest in ((True, 64), (False, 127)):
+        options = Options(narrow_weights=narrow)
+        quantise(tmp_path / "float.onnx", tmp_path / "int8.onnx", options, iter([noise(16)]))
+        initialisers = onnx.load(tmp_path / "int8.onnx").graph.initializer
+        weights = [
+            onnx.numpy_helper.to_array(tensor)
+            for tensor in initialisers
+            if tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) > 1
+        ]
+        assert max(np.abs(each.astype(int)).max() for each in weights) == largest
+
+
+def test_exporter_and_quantiser_are_silent(
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    export(untrained("resnet8"), CARD, tmp_path / "float.onnx", 20, {})
+    quantise(tmp_path / "float.onnx", tmp_path / "int8.onnx", Options(), iter([noise(8)]))
+    assert "".join(capfd.readouterr()) == ""
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert not list(recwarn)
+    logging.getLogger("afterwards").warning("heard")
+    assert "heard" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"opset": 5},
+        {"quantisation": "int4"},
+        {"calibration_images": 0},
+        {"test_images": 0},
+        {"repeats": 1},
+        {"unknown": 1},
+    ],
+)
+def test_options_out_of_range_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Options(**options)
+
+
+OPTIONS = {"warmup": 1, "repeats": 4, "calibration_images": 40}
+
+
+def deployed(project: Project, role: str = "ce", **options: Any) -> Artifact:
+    """Run the protocol on a network that was trained a little."""
+    entry = {"options": {**OPTIONS, **options}}
+    planned = project.plan({"protocols": {"deployment": entry}}, "deployment")
+    row = next(row for row in planned.rows if row.method == role)
+    return project.make(planned, planned.runs[row.evaluations["deployment"]])
+
+
+def test_a_run_keeps_both_files_and_measures_them(shared_project: Project) -> None:
+    artifact = deployed(shared_project)
+    assert artifact.files == [
+        "details.parquet",
+        "metrics.json",
+        "student-int8.onnx",
+        "student.onnx",
+    ]
+    found = artifact.json("metrics.json")
+    inputs = {
+        name: Artifact(shared_project.data / place)
+        for name, place in artifact.manifest["inputs"].items()
+    }
+    card, test = Card.load(inputs["prepared"]), load(inputs["prepared"], "test")
+    pixels = normalise(test.images, card.mean, card.std).contiguous().numpy()
+    told = {
+        kind: answers(open_session(artifact.file(name), 1), pixels).argmax(axis=1)
+        for kind, name in (("float", "student.onnx"), ("int8", "student-int8.onnx"))
+    }
+    for kind, size in (("float", "student.onnx"), ("int8", "student-int8.onnx")):
+        assert found[f"{kind}_mb"] == artifact.file(size).stat().st_size / 2**20
+        accuracy = 100 * (told[kind] == test.labels.numpy()).mean()
+        assert found[f"{kind}_top1"] == pytest.approx(accuracy)
+        assert 0 < found[f"{kind}_ms_q1"] <= found[f"{kind}_ms"] <= found[f"{kind}_ms_q3"]
+    assert found["agreement"] == pytest.approx(100 * (told["float"] == told["int8"]).mean())
+    network = predictions.read(inputs["network"])
+    assert found["float_top1"] == pytest.approx(
+        100 * (network.logits.argmax(axis=1) == network.labels).mean()
+    )
+    assert 0 <= found["largest_difference"] < 1e-4
+    assert (found["opset"], found["test_images"]) == (20, len(test))
+    details = pd.read_parquet(artifact.file("details.parquet"))
+    medians = details.groupby("measure")["milliseconds"].median()
+    assert medians.to_dict() == pytest.approx({k: found[f"{k}_ms"] for k in ("float", "int8")})
+    model = onnx.load(artifact.file("student.onnx"))
+    assert {"run": inputs["network"].key}.items() <= {
+        entry.key: entry.value for entry in model.metadata_props
+    }.items()
+
+
+def test_a_teacher_is_exported_under_its_own_name(shared_project: Project) -> None:
+    files = deployed(shared_project, role="").files
+    assert {"teacher.onnx", "teacher-int8.onnx"} < {*files}
+
+
+def test_accuracy_can_be_bounded_and_ranges_found_anew(shared_project: Project) -> None:
+    found = deployed(shared_project, test_images=30, quantisation="dynamic").json("metrics.json")
+    assert found["test_images"] == 30
+    assert found["int8_mb"] < found["float_mb"]
+    assert (found["float_top1"] * 30 / 100) == pytest.approx(round(found["float_top1"] * 0.3))
+
+
+@pytest.mark.parametrize("option", ["calibration_images", "test_images"])
+def test_more_images_than_there_are_is_refused(shared_project: Project, option: str) -> None:
+    wanted = rf"^protocol 'deployment': options\.{option}: found 100000; .*\(allowed: 1 to \d+\)$"
+    with pytest.raises(UserError, match=wanted):
+        deployed(shared_project, **{option: 100_000})
+
+
+def test_a_network_without_finite_logits_is_refused() -> None:
+    broken, sound = np.full((2, 3), np.nan), np.ones((2, 3))
+    for exported, original in ((broken, sound), (broken, broken), (sound, broken)):
+        with pytest.raises(DistilleryError, match="off by nan"):
+            deployment.check_same(exported, original)
+
+
+def test_the_allowed_difference_grows_with_the_logits() -> None:
+    small, large = np.array([[0.5, -0.1]]), np.array([[50.0, -0.1]])
+    deployment.check_same(small + 0.9e-4, small)
+    deployment.check_same(large + 49e-4, large)
+    for logits, difference in ((small, 1.1e-4), (large, 51e-4)):
+        with pytest.raises(DistilleryError, match=r"another options\.opset"):
+            deployment.check_same(logits + difference, logits)
+
+
+def test_an_export_that_differs_from_the_network_is_refused(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = deployment.export
+
+    def falsified(network: Classifier, *arguments: Any) -> None:
+        with torch.no_grad():
+            network.head.bias += 0.5
+            honest(network, *arguments)
+            network.head.bias -= 0.5
+
+    monkeypatch.setattr(deployment, "export", falsified)
+    with pytest.raises(DistilleryError, match=r"off by 0\.5 \(allowed: 0\.000\d+\);"):
+        deployed(project)

@@ -1,0 +1,12 @@
+"""Made-up results as a report reads them."""
+
+from pathlib import Path
+
+from made_up_results import Study
+
+from distillery.reporting.results import Results
+
+
+def read(study: Study, folder: Path) -> Results:
+    """Publish a study below ``folder`` and read it."""
+    return Results.read(study.report, study.publish(folder))
