@@ -167,8 +167,8 @@ def test_networks_can_see_different_channels(shared_project: Project) -> None:
             "pairs.p: 'at' runs the teacher live, which then has to see the student's channels",
         ),
         (
-            {"teachers": {"t": {"data": "smal"}}, "datasets": DATASETS},
-            "teachers.t.data: unknown data set 'smal'; did you mean 'small'?",
+            {"teachers": {"t": {"data": "smalll"}}, "datasets": DATASETS},
+            "teachers.t.data: unknown data set 'smalll'; did you mean 'small'?",
         ),
         (
             {"ablations": {"a": {"pair": "p", "method": "ce"}}},
@@ -193,6 +193,10 @@ def test_networks_can_see_different_channels(shared_project: Project) -> None:
         (
             {"!protocols": {"classification": {"methods": ["kd"]}}},
             "protocols.classification.methods: unknown method entry 'kd'",
+        ),
+        (
+            {"pairs": {"p": {"only": []}}},
+            "pairs: no method entry is run for any pair",
         ),
         (
             {"training": {"instances": 3}},

@@ -353,6 +353,10 @@ def check(experiment: Experiment) -> None:
             raise ParamsError(("ablations", name), f"this id names a table (taken: {taken})")
         if not ablation.vary and len(ablation.pairs) == len(ablation.methods) == 1:
             raise ParamsError(("ablations", name, "vary"), "nothing is varied; give an axis")
+    if not any(
+        pair.runs(entry) for pair in experiment.pairs.values() for entry in experiment.methods
+    ):
+        raise ParamsError(("pairs",), "no method entry is run for any pair; see only and without")
     for name, entry in experiment.methods.items():
         method_options(entry.method or name, entry.options, ("methods", name, "options"))
     for name, chosen in experiment.protocols.items():

@@ -32,7 +32,12 @@ METHODS = {
     # Two methods with a first stage: one trains its own parts alone, one the student as well.
     "ft": {"options": {"pretraining_epochs": 2}},
     "fsp": {"options": {"pretraining_epochs": 2}},
+    # Class-balanced batches, and methods that log diagnostics.
+    "balanced": {"method": "ce", "training": {"instances": 4}},
+    "aecrd": {"options": {"dim": 16}},
+    "rtk": {"options": {"k": 2}},
 }
+LOGGING = ("aecrd", "rtk")
 
 
 def student(planned: Plan, method: str) -> Run:
@@ -49,7 +54,8 @@ def planned(shared_project: Project) -> Plan:
 def test_a_student_is_trained(shared_project: Project, planned: Plan, method: str) -> None:
     artifact = shared_project.make(planned, student(planned, method))
     files = ["history.parquet", "metrics.json", "model.safetensors", "test.parquet"]
-    assert artifact.files == files
+    logged = ["diagnostics.parquet"] if method in LOGGING else []
+    assert artifact.files == [*logged, *files]
     metrics = artifact.json("metrics.json")
     assert metrics["epochs"] == 3
     assert 0 <= metrics["test_top1"] <= metrics["best_test_top1"] <= 100
@@ -120,6 +126,9 @@ class _Stopping(loop.Loop):
         ("ft", [2]),
         ("ft", [8]),
         ("fsp", [1, 5, 4]),
+        ("balanced", [3]),
+        ("aecrd", [1, 3]),
+        ("rtk", [4]),
     ],
 )
 def test_an_interrupted_run_ends_with_the_same_bits(
@@ -165,6 +174,19 @@ def test_a_killed_run_resumes_with_the_same_bits(
     status = subprocess.run(command, cwd=project.folder, capture_output=True, text=True)
     assert status.returncode == 0, status.stderr
     assert Artifact(project.data / run.location).manifest["files"] == straight.manifest["files"]
+
+
+def test_diagnostics_are_means_over_the_epoch(shared_project: Project, planned: Plan) -> None:
+    artifact = shared_project.make(planned, student(planned, "rtk"))
+    logged = pd.read_parquet(artifact.file("diagnostics.parquet"))
+    assert list(logged.columns) == ["epoch", "name", "row", "column", "value"]
+    chosen = logged[logged["name"] == "selection_frequency"]
+    assert set(chosen["epoch"]) == {1, 2, 3}
+    # Of three teacher layers two are selected in every step.
+    assert np.allclose(chosen.groupby("epoch")["value"].sum(), 2)
+    assert (chosen["column"] == -1).all()
+    attention = logged[logged["name"] == "attention"]
+    assert (attention.groupby("epoch").size() == 9).all()
 
 
 def test_a_loss_that_is_not_finite_is_an_error_with_a_reason(project: Project) -> None:

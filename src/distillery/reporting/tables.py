@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -17,6 +17,8 @@ from distillery.reporting.formatting import (
     short_names,
     whole,
 )
+from distillery.reporting.protocol_metrics import compared, means
+from distillery.reporting.protocol_tables import NETWORK, name_cells
 from distillery.reporting.results import BEST, COST, LAST, TEACHER, Results, records
 from distillery.reporting.sections import registry as sections
 from distillery.reporting.table import (
@@ -31,7 +33,6 @@ from distillery.reporting.table import (
 )
 
 _ACCURACY = "Test top-1 (%)"
-_NETWORK = ["pair", "method", "title"]
 
 
 def all_tables(results: Results) -> dict[str, Table]:
@@ -157,14 +158,14 @@ def ablation(results: Results, name: str) -> Table:
 def evaluation(results: Results) -> Table:
     """Return all metrics of the evaluation protocols, for teachers and students."""
     metrics = results.metrics
-    data = _means(results, _NETWORK, metrics)
+    data = means(compared(results), NETWORK, metrics)
     digits = data.groupby("metric")["mean"].agg(digits_for)
     rows = []
-    for _, network in data.groupby(_NETWORK, sort=False):
+    for _, network in data.groupby(NETWORK, sort=False):
         cells = {row.metric: mean_cell(row, digits[row.metric]) for row in records(network)}
         rows.append(
             (
-                *_names(results, *network[_NETWORK].iloc[0]),
+                *name_cells(results, network),
                 *(cells.get(metric, Cell(DASH)) for metric in metrics),
                 runs_cell(" ".join(network["runs"])),
             )
@@ -187,8 +188,8 @@ def evaluation(results: Results) -> Table:
 def cost(results: Results) -> Table:
     """Return what training took; numbers of different devices are kept apart."""
     writers = {"seconds": duration, "peak_memory_mb": whole, "images_per_second": whole}
-    by = [*_NETWORK, "device"]
-    data = _means(results, by, list(writers))
+    by = [*NETWORK, "device"]
+    data = means(compared(results), by, writers)
     rows = []
     for _, network in data.groupby(by, sort=False, dropna=False):
         cells = {
@@ -198,7 +199,7 @@ def cost(results: Results) -> Table:
         device = network["device"].iloc[0]
         rows.append(
             (
-                *_names(results, *network[_NETWORK].iloc[0]),
+                *name_cells(results, network),
                 Cell(DASH if pd.isna(device) else device),
                 *(cells.get(measure, Cell(DASH)) for measure in writers),
                 runs_cell(" ".join(network["runs"])),
@@ -260,13 +261,6 @@ def _main_data(results: Results) -> pd.DataFrame:
     }
     numbers = ["n", "mean", "std", "gain", "best_epoch_mean", "runs"]
     return pd.DataFrame(names).join(data[numbers])
-
-
-def _means(results: Results, by: Sequence[str], measures: Sequence[str]) -> pd.DataFrame:
-    """Return n, mean, std and runs of several measures of every network, one a row."""
-    networks = pd.concat([results.teachers, results.students], ignore_index=True)
-    values = networks.melt([*by, "key"], measures, var_name="metric", ignore_index=False)
-    return statistics.over_runs(values.sort_index(kind="stable"), [*by, "metric"], "value")
 
 
 def _method_labels(results: Results) -> dict[str, str]:
