@@ -109,3 +109,27 @@ def test_the_page_says_that_the_last_epoch_counts(
     text = render(study)
     assert "reported at the <strong>last</strong> epoch" in text
     assert "earlier code" not in text
+
+
+def test_pictures_inside_figures_may_be_shown(make: Callable[..., Study], tmp_path: Path) -> None:
+    """Heat maps are pictures inside their SVG, which the page's policy has to allow."""
+    from distillery.reporting import drawing
+
+    (tmp_path / "figures").mkdir()
+    with drawing.theme():
+        figure, (panel,) = drawing.panels(1, 2, 2)
+        panel.imshow([[0.0, 1.0], [1.0, 0.0]])
+        drawing.save(Drawing("heat", "A heat map.", figure), tmp_path)
+    svg = (tmp_path / files.figure_file("heat", "svg")).read_text(encoding="utf-8")
+    shown = page.inlined(svg, Drawing("heat", "A heat map.", None))
+    source = re.search(r'xlink:href="(\w+:)', shown)
+    assert source
+    study = make(pairs=1, seeds=1)
+    results = Results.read(study.report, study.publish(tmp_path / "data"))
+    names = [name for name in files.expected(study.report) if name.endswith(".svg")]
+    drawings = [(Drawing(Path(name).stem, "A caption.", None), shown) for name in names]
+    written = tables.all_tables(results)
+    text = page.render(results, written, drawings, key="0" * 16, collected="1" * 16)
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', text)
+    assert policy
+    assert f"img-src {source[1]}" in policy[1]
