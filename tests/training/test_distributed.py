@@ -110,7 +110,14 @@ class _Linear(Classifier):
         return self.stem(images.flatten(1)).tanh()[:, :, None, None]
 
 
-OPTIONS = {"infonce": {"dim": 4}, "crd": {"dim": 4, "negatives": 7}, "kd": {}}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "infonce": {"dim": 4},
+    "crd": {"dim": 4, "negatives": 7},
+    "kd": {},
+    # Has running centroids, which every process keeps for itself.
+    "aecrd": {"dim": 4, "pairs": {"policy": "centroid"}},
+    "fsecd": {"space": "linear", "level": "class"},
+}
 
 
 def _steps(rank: int, method: str, processes: int = 2) -> dict[str, Any]:
