@@ -272,6 +272,18 @@ def test_a_missing_file_is_named_with_the_places_where_it_may_lie(
         stages.execute(project.data, run)
 
 
+def test_a_network_that_has_seen_the_test_images_is_warned_of(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project.data / "raw").mkdir(parents=True)
+    file = project.data / "raw" / "cifar10-resnet8.pth"
+    state_dict(network(), file)
+    monkeypatch.setattr(imported, "leakage_warning", lambda source, name: f"{source}: not {name}")
+    planned, run = planned_import(project, with_checkpoint(file))
+    with pytest.warns(UserWarning, match=r"digits: not cifar10-resnet8\.pth"):
+        project.make(planned, run)
+
+
 def command(monkeypatch: pytest.MonkeyPatch, project: Project, *arguments: str) -> int:
     """Run `distillery import-teacher` in this process and return its exit status."""
     options = ["--params", str(project.folder / "tiny.yaml"), "--data", str(project.data)]
