@@ -3,6 +3,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from distillery.artifacts import Artifact
@@ -57,3 +59,10 @@ def test_the_same_shapes_at_another_size(prepared: Make) -> None:
     own = np.diag(pairs[:600, 600:])
     assert np.median(own) > 0.7
     assert np.median(own) > np.median(np.abs(pairs[:600, 600:])) + 0.4
+
+
+def test_chrominance_alone_shows_the_shape(prepared: Make) -> None:
+    artifact = prepared(source="shapes", channels=3, colour="lab")
+    parts = [load(artifact, part).of_channels([1, 2]) for part in ("train", "test")]
+    (train, test) = ((each.images.flatten(1).numpy(), each.labels.numpy()) for each in parts)
+    assert make_pipeline(StandardScaler(), SVC(C=10)).fit(*train).score(*test) > 0.6

@@ -19,6 +19,8 @@ from distillery.randomness import generator
 
 SOURCES = {"shapes": Kind(shape=(8, 1), built_in=True, flips=False)}
 _PER_CLASS = {"train": 120, "test": 60}
+# Coloured ink is warm, so that colour tells it from the ground as well as light does.
+_TINT = {1: np.ones(1), 3: np.array([1.0, 0.6, 0.2])}
 
 Points = tuple[tuple[float, float], ...]
 _ROUND: Points = tuple(
@@ -77,7 +79,7 @@ def _drawn(
     angle = random.uniform(-0.25, 0.25, (count, 1, 1))
     thickness = random.uniform(0.09, 0.16, (count, 1, 1))
     ground = random.uniform(0.0, 0.35, (count, 1, 1, channels))
-    ink = ground + random.uniform(0.35, 0.65, (count, 1, 1, channels))
+    ink = ground + random.uniform(0.35, 0.65, (count, 1, 1, channels)) * _TINT[channels]
     rows, columns = np.divmod(np.arange(side * side).reshape(side, side), side)
     pixels = (np.stack([columns, rows], axis=-1) + 0.5) / side
     along, down = np.moveaxis((pixels - centre) / size, 3, 0)
