@@ -12,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from distillery.matrix_column import as_column, as_matrix
+
 if TYPE_CHECKING:
     from distillery.artifacts import Artifact
 
@@ -36,7 +38,11 @@ def write(folder: Path, predictions: Predictions) -> None:
     """Write predictions into a run directory, in the order of the test set."""
     labels, logits, embedding = predictions
     table = pa.table(
-        {"label": pa.array(labels), "logits": _rows(logits), "embedding": _rows(embedding)}
+        {
+            "label": pa.array(labels),
+            "logits": as_column(logits),
+            "embedding": as_column(embedding),
+        }
     )
     pq.write_table(table, folder / _FILE, compression="zstd", write_page_checksum=True)
 
@@ -45,14 +51,5 @@ def read(trained: Artifact) -> Predictions:
     """Read the predictions of a trained or imported network."""
     table = pq.read_table(trained.file(_FILE))
     return Predictions(
-        table["label"].to_numpy(), _matrix(table["logits"]), _matrix(table["embedding"])
+        table["label"].to_numpy(), as_matrix(table["logits"]), as_matrix(table["embedding"])
     )
-
-
-def _rows(matrix: np.ndarray) -> pa.FixedSizeListArray:
-    return pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1)), matrix.shape[1])
-
-
-def _matrix(column: pa.ChunkedArray) -> np.ndarray:
-    values = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return values.reshape(len(column), -1)

@@ -88,8 +88,8 @@ def test_the_card_has_the_size_of_the_source_and_the_chosen_normalisation(tmp_pa
 @pytest.mark.parametrize(
     ("of_source", "of_target", "problem"),
     [
-        (((8, 8, 1), {}), ((8, 8, 3), {}), "'b'.*3 channels.*1 channel.*set its `channels` to 1"),
-        (((8, 8, 3), {}), ((8, 8, 1), {}), "'b'.*1 channel, .*3 channels.*`channels` to 3"),
+        (((8, 8, 1), {}), ((8, 8, 3), {}), "'b'.*3 channels.*1 channel; both need as many"),
+        (((8, 8, 3), {}), ((8, 8, 1), {}), "'b'.*1 channel, .*3 channels; both need as many"),
         (((8, 8, 3), {"colour": "lab"}), ((8, 8, 3), {"colour": "rgb"}), "'b'.*`colour` is rgb"),
         (((8, 9, 3), {}), ((20, 20, 3), {}), "'a': only squares.*8 x 9.*`image_size`"),
     ],

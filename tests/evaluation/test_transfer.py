@@ -136,7 +136,9 @@ def test_grey_and_colour_are_told_apart_when_the_plan_is_made(project: Project) 
     check(options, spec, (8, 1), (96, 1))
     check(options, spec, None, (96, 3))
     check(options, spec, (8, 1), None)
-    with pytest.raises(UserError, match=r"options\.data: .*1 channel.*'other' with 3.*`channels`"):
+    with pytest.raises(
+        UserError, match=r"options\.data: .*'other' have 3 channel.*have 1;.*`channels`"
+    ):
         check(options, spec, (8, 1), (96, 3))
     changes = {
         "datasets": {"other": {"source": "stl10"}},

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from distillery.data.card import Card, Part, part_file
 from distillery.errors import UserError
+from distillery.matrix_column import as_column, as_matrix
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -70,8 +71,7 @@ def run(work: Workspace) -> None:
 def read(extracted: Artifact, part: Part) -> Features:
     """Read what a run of this stage says of a part."""
     table = pq.read_table(extracted.file(part_file(part)), page_checksum_verification=True)
-    values = table["embedding"].combine_chunks().flatten().to_numpy()
-    return Features(table["label"].to_numpy(), values.reshape(len(table), -1))
+    return Features(table["label"].to_numpy(), as_matrix(table["embedding"]))
 
 
 def seen_card(
@@ -99,7 +99,7 @@ def seen_card(
     if own.shape[2] != card.shape[2]:
         raise UserError(
             f"data set '{card.name}': its images have {_counted(card)}, those of the network "
-            f"{_counted(own)}; set its `channels` to {own.shape[2]}"
+            f"{_counted(own)}; both need as many (see `channels` of the data sets)"
         )
     colours = [each.settings.get("colour") for each in (source, target)]
     if colours[0] != colours[1]:
@@ -146,14 +146,15 @@ def resized(images: Tensor, shape: tuple[int, int]) -> Tensor:
 
 def _write(path: Path, network: Classifier, images: ImageSet, card: Card) -> None:
     """Write one part; memory is that of a batch beside the images."""
-    row = pa.list_(pa.float32(), network.embedding_dim)
-    schema = pa.schema([("label", pa.int64()), ("embedding", row)])
+    schema = pa.schema(
+        [("label", pa.int64()), ("embedding", pa.list_(pa.float32(), network.embedding_dim))]
+    )
     with pq.ParquetWriter(
         path, schema, compression="zstd", use_dictionary=False, write_page_checksum=True
     ) as writer:
         for labels, embedding in _embeddings(network, images, card):
-            values = pa.FixedSizeListArray.from_arrays(pa.array(embedding.reshape(-1)), type=row)
-            writer.write_table(pa.Table.from_arrays([pa.array(labels), values], schema=schema))
+            columns = [pa.array(labels), as_column(embedding)]
+            writer.write_table(pa.Table.from_arrays(columns, schema=schema))
 
 
 def _embeddings(

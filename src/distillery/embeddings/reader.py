@@ -14,6 +14,7 @@ from torch import Tensor
 from distillery.data.settings import Augmentation
 from distillery.embeddings.slots import slot_name, views_of
 from distillery.errors import DamagedArtifact
+from distillery.matrix_column import as_matrix
 from distillery.models.base import Outputs
 
 if TYPE_CHECKING:
@@ -60,9 +61,9 @@ class EmbeddingCache:
         self._next: tuple[int, Future[Slot]] | None = None
 
     @property
-    def embedding_dim(self) -> int:
-        """Width of the embeddings."""
-        return int(self.artifact.json("cache.json")["embedding_dim"])
+    def arch(self) -> str:
+        """The teacher's architecture."""
+        return str(self.artifact.json("cache.json")["arch"])
 
     def slot(self, number: int, device: torch.device) -> Slot:
         """Return a slot on ``device`` and begin to fetch the one after it."""
@@ -86,11 +87,8 @@ class EmbeddingCache:
             views = views_of(table, self._augmentation, (height, width))
         except DamagedArtifact as error:
             raise DamagedArtifact(f"{path}: {error}") from None
-        return Slot(views, _matrix(table, "logits"), _matrix(table, "embedding"))
-
-
-def _matrix(table, name: str) -> Tensor:  # type: ignore[no-untyped-def]
-    """Return a column of fixed-size lists as a matrix."""
-    column = table[name].combine_chunks()
-    values = column.flatten().to_numpy(zero_copy_only=False)
-    return torch.from_numpy(values.reshape(len(column), -1).copy())
+        # Copies, since what is mapped from the file cannot be written to.
+        logits, embedding = (
+            torch.from_numpy(as_matrix(table[name]).copy()) for name in ("logits", "embedding")
+        )
+        return Slot(views, logits, embedding)

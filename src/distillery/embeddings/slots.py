@@ -21,6 +21,7 @@ from distillery.data.augmentation import CropFlip, encode, places
 from distillery.data.boxes import Boxes
 from distillery.data.settings import Augmentation
 from distillery.errors import DamagedArtifact
+from distillery.matrix_column import as_column
 
 
 def slot_name(number: int) -> str:
@@ -52,8 +53,8 @@ def write_slot(
         {
             "index": pa.array(index.astype(np.int32)),
             **_columns(views, place),
-            "logits": _lists(logits),
-            "embedding": _lists(embedding),
+            "logits": as_column(logits),
+            "embedding": as_column(embedding),
         }
     ).replace_schema_metadata(metadata)
     temporary = path.with_suffix(".tmp")
@@ -112,7 +113,3 @@ def _columns(views: Tensor, place: CropFlip | Boxes) -> dict[str, pa.Array]:
 
 def _short(pixels: Tensor) -> pa.Array:
     return pa.array(pixels.numpy().astype(np.int16))
-
-
-def _lists(matrix: np.ndarray) -> pa.FixedSizeListArray:
-    return pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1)), matrix.shape[1])

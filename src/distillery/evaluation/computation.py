@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ from distillery.artifacts import Artifact, open_input
 from distillery.data.card import Card
 from distillery.devices import device_for_inference
 from distillery.errors import UserError
-from distillery.methods.base import Batch, Context, Method
+from distillery.methods.base import Batch
 from distillery.methods.ce import CrossEntropy
 from distillery.models import registry as models
 from distillery.models.base import Classifier, ModelSpec, Outputs, describe
@@ -40,8 +40,9 @@ from distillery.randomness import torch_generator
 from distillery.schema import Settings
 from distillery.timing import Clock, summary, write_timings
 from distillery.training import sampler
-from distillery.training.assembly import assemble
-from distillery.training.distiller import Distiller, in_single_precision, run_network
+from distillery.training.assembly import Networks, assemble, numbered
+from distillery.training.distiller import Distiller, run_teachers
+from distillery.training.optimizer import sgd
 from distillery.training.settings import Training
 
 if TYPE_CHECKING:
@@ -54,6 +55,15 @@ USES_METHOD = True
 
 _MIB = 2**20
 _CACHED_AS = {"half": torch.float16, "single": torch.float32}
+# What differs in the settings of a run that has no method.
+_CROSS_ENTROPY = {
+    "method": "ce",
+    "options": {},
+    "weights": CrossEntropy.weights.model_dump(),
+    "kd_temperature": None,
+    "ensemble": None,
+    "joint_temperature": None,
+}
 
 
 class Options(Settings):
@@ -181,15 +191,8 @@ class Step:
         self.batch = batch
         self._teach = teach
         self._expanded = distiller.method.expand(images)
-        self.optimizer = torch.optim.SGD(
-            distiller.parameters(),
-            # The networks stay as they are, and the work is the same.
-            lr=0.0,
-            momentum=training.momentum,
-            nesterov=training.nesterov,
-            weight_decay=training.weight_decay,
-            fused=True,
-        )
+        # The networks stay as they are, and the work is the same.
+        self.optimizer = sgd(distiller.parameters(), training, lr=0.0)
 
     def __call__(self) -> None:
         """Do the whole step."""
@@ -283,25 +286,20 @@ def training_steps(
     spec, specs = _describe(trained, card), [_describe(source, card) for source in sources]
     live = [] if cached_as else [_load(source, card, device) for source in sources]
     labels = _labels(data, trained)
-    contexts = [
-        Context(spec, teacher, labels, settings["seed"], training.epochs, network)
-        for teacher, network in zip_longest(specs or [spec], live)
-    ]
     student = _load(trained, card, device).requires_grad_(True)
-    distiller = _ready(assemble(student, settings, contexts), device)
+    distiller = _ready(assemble(student, settings, Networks(spec, specs, live), labels), device)
     distiller.method.finish_pretraining()
-    plain = CrossEntropy(CrossEntropy.Options(), contexts[0])
-    alone = _ready(Distiller(student, plain, CrossEntropy.weights), device)
+    plain = assemble(student, settings | _CROSS_ENTROPY, Networks(spec, [], []), labels)
     batch = _batch(labels, training, settings["seed"], device)
     images = _noise(spec, len(batch.labels), device)
     teach = None
     if cached_as:
         teach = _from_cache(specs, len(images), cached_as, device)
     elif live:
-        teach = _from_networks(live, distiller.method)
+        teach = partial(run_teachers, live, method=distiller.method)
     return Steps(
         full=Step(distiller, teach, images, batch, training),
-        plain=Step(alone, None, images, batch, training),
+        plain=Step(_ready(plain, device), None, images, batch, training),
         teachers=specs,
         held_by_teachers=sum(module_bytes(network) for network in live),
     )
@@ -309,26 +307,14 @@ def training_steps(
 
 def _teachers(data: Path, trained: Artifact) -> tuple[list[Artifact], torch.dtype | None]:
     """Return the teachers of a student, and how their outputs are cached if they are."""
-    inputs = trained.manifest["inputs"]
-
-    def opened(source: Mapping[str, str], kind: str) -> list[Artifact]:
-        names = [name for name in source if name.partition("-")[0] == kind]
-        return [open_input(data, source[name]) for name in names]
-
-    caches = opened(inputs, "embeddings")
+    caches, teachers = (
+        [open_input(data, source) for source in numbered(trained.manifest["inputs"], kind)]
+        for kind in ("embeddings", "teacher")
+    )
     if not caches:
-        return opened(inputs, "teacher"), None
+        return teachers, None
     teachers = [open_input(data, cache.manifest["inputs"]["teacher"]) for cache in caches]
     return teachers, _CACHED_AS[caches[0].settings["precision"]]
-
-
-def _from_networks(networks: Sequence[Classifier], method: Method) -> Teach:
-    @torch.no_grad()
-    def teach(images: Tensor) -> Outputs:
-        first, *others = (run_network(network, images, method) for network in networks)
-        return in_single_precision(first._replace(others=tuple(others)))
-
-    return teach
 
 
 def _from_cache(

@@ -18,6 +18,7 @@ from scipy.stats import zscore
 
 from distillery import predictions
 from distillery.data.card import Card
+from distillery.matrix_column import as_column
 from distillery.schema import Settings
 
 if TYPE_CHECKING:
@@ -56,8 +57,8 @@ def run(work: Workspace) -> None:
     work.write_json("metrics.json", known)
     rows = {
         "class": pa.array(Card.load(work.inputs["prepared"]).classes),
-        "correlation": _lists(correlation),
-        "class_mean": _lists(mean),
+        "correlation": as_column(correlation.astype(np.float32)),
+        "class_mean": as_column(mean.astype(np.float32)),
     }
     pq.write_table(
         pa.table(rows), work.out / "details.parquet", compression="zstd", write_page_checksum=True
@@ -113,8 +114,3 @@ def off_diagonal_mean(matrix: np.ndarray) -> float:
     values = np.abs(matrix[~np.eye(len(matrix), dtype=bool)])
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else math.nan
-
-
-def _lists(matrix: np.ndarray) -> pa.FixedSizeListArray:
-    values = pa.array(matrix.astype(np.float32).reshape(-1))
-    return pa.FixedSizeListArray.from_arrays(values, matrix.shape[1])

@@ -92,8 +92,8 @@ def check(
     if source and target and source[1] != target[1]:
         name = f"'{options.data}'" if options.data else "the experiment's data set"
         raise UserError(
-            f"options.data: a {network.arch} that sees {source[1]} channel(s) cannot be tried on "
-            f"{name} with {target[1]}; set `channels` of the data set to {source[1]}"
+            f"options.data: images of {name} have {target[1]} channel(s), those that the network "
+            f"is trained on have {source[1]}; both need as many (see `channels` of the data sets)"
         )
 
 

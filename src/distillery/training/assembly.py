@@ -4,22 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from itertools import zip_longest
+from typing import Any, NamedTuple, TypeVar
 
 import torch
+from torch import Tensor
 
 from distillery.methods import registry as methods
 from distillery.methods.base import Context, Method, Weights
-from distillery.models.base import Classifier
+from distillery.models.base import Classifier, ModelSpec
 from distillery.randomness import seed_for
 from distillery.training.distiller import Distiller, Gather
 from distillery.training.ensemble import Ensemble
+
+Source = TypeVar("Source")
+
+
+class Networks(NamedTuple):
+    """The networks of a run as its method knows them.
+
+    Attributes:
+        student: shape of the student.
+        teachers: shape of each teacher; none for a run without.
+        live: the teachers themselves, where they are run rather than read from a cache.
+    """
+
+    student: ModelSpec
+    teachers: Sequence[ModelSpec]
+    live: Sequence[Classifier]
+
+
+def numbered(inputs: Mapping[str, Source], kind: str) -> list[Source]:
+    """Return the inputs ``kind``, ``kind-2``, ``kind-3``, ... of a run, one for each teacher."""
+    return [source for name, source in inputs.items() if name.partition("-")[0] == kind]
 
 
 def assemble(
     student: Classifier,
     settings: Mapping[str, Any],
-    contexts: Sequence[Context],
+    networks: Networks,
+    labels: Tensor,
     gather: Gather | None = None,
 ) -> Distiller:
     """Return the distiller of a run.
@@ -27,9 +51,22 @@ def assemble(
     Args:
         student: the network to train.
         settings: those of a run of the stage ``train-student``.
-        contexts: one for each teacher, or one for a run without a teacher.
+        networks: shapes of the student and of its teachers.
+        labels: (n,) int64 on the CPU, of the training set.
         gather: joins a tensor of all processes.
     """
+    contexts = [
+        Context(
+            student=networks.student,
+            teacher=teacher,
+            labels=labels,
+            seed=settings["seed"],
+            epochs=settings["training"]["epochs"],
+            teacher_network=network,
+        )
+        # A run without a teacher has one copy of its method, too.
+        for teacher, network in zip_longest(networks.teachers or [networks.student], networks.live)
+    ]
     # The heads have a seed of their own, so that all methods start from the same student.
     torch.manual_seed(seed_for(settings["seed"], "method"))
     method = _method(settings["method"], settings["options"], contexts, settings["ensemble"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def save(
 ) -> None:
     """Write the checkpoint so that a kill at any moment leaves the old or the new one."""
     state = {
-        "cursor": asdict(cursor),
+        "cursor": vars(cursor),
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
         "scaler": scaler.state_dict() if scaler is not None else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -86,7 +86,7 @@ class Distiller(nn.Module):
             return self._pretrain(images, teacher, batch)
         student = self._run_student(images)
         with torch.autocast(images.device.type, enabled=False):
-            student = in_single_precision(student)
+            student = _in_single_precision(student)
             logits = student.logits[:: self.method.copies]
             terms = {"ce": F.cross_entropy(logits, batch.labels)}
             loss = self.weights.ce * terms["ce"]
@@ -108,7 +108,7 @@ class Distiller(nn.Module):
         student = self._run_student(images) if stage.trains_student else teacher
         with torch.autocast(images.device.type, enabled=False):
             terms = self.method.pretrain(
-                *self._shared(in_single_precision(student), teacher, batch)
+                *self._shared(_in_single_precision(student), teacher, batch)
             )
         loss = torch.stack(list(terms.values())).sum()
         named = {f"method_{name}": term for name, term in terms.items()}
@@ -143,6 +143,13 @@ def run_network(network: Classifier, images: Tensor, method: Method) -> Outputs:
     )
 
 
+def run_teachers(networks: Sequence[Classifier], images: Tensor, method: Method) -> Outputs:
+    """Run live teachers and return what the method needs of them, in single precision."""
+    with torch.no_grad():
+        first, *others = (run_network(network, images, method) for network in networks)
+    return _in_single_precision(first._replace(others=tuple(others)))
+
+
 def _originals(outputs: Outputs, copies: int) -> Outputs:
     """Return logits and embeddings of the unchanged images alone."""
     return Outputs(
@@ -165,7 +172,7 @@ def _map(outputs: Outputs, function: Callable[[Tensor], Tensor]) -> Outputs:
     )
 
 
-def in_single_precision(outputs: Outputs) -> Outputs:
+def _in_single_precision(outputs: Outputs) -> Outputs:
     """Return the same outputs in single precision, or double if they are."""
     return _map(outputs, at_least_single)
 

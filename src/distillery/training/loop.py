@@ -21,8 +21,9 @@ from distillery.models.base import Classifier
 from distillery.progress import Progress
 from distillery.training import checkpoint, distributed
 from distillery.training.checkpoint import Cursor
-from distillery.training.distiller import Distiller, Step, in_single_precision, run_network
+from distillery.training.distiller import Distiller, Step, run_teachers
 from distillery.training.feed import Feed, Item
+from distillery.training.optimizer import sgd
 from distillery.training.schedule import learning_rate
 from distillery.training.settings import Training
 
@@ -127,14 +128,7 @@ class Loop:
 
     def _run_phase(self, phase: Phase, saved: dict[str, Any] | None, progress: Progress) -> None:
         # The optimiser skips what has no gradient, such as parts frozen after pre-training.
-        optimizer = torch.optim.SGD(
-            phase.parameters,
-            lr=phase.rate(0),
-            momentum=self.settings.momentum,
-            nesterov=self.settings.nesterov,
-            weight_decay=self.settings.weight_decay,
-            fused=True,
-        )
+        optimizer = sgd(phase.parameters, self.settings, phase.rate(0))
         if saved:
             optimizer.load_state_dict(saved["optimizer"])
             if saved["scaler"] and self.accelerator.scaler:
@@ -190,11 +184,8 @@ class Loop:
         images = self._method.expand(item.images)
         teacher = item.teacher
         if self.teachers:
-            with torch.no_grad(), self.accelerator.autocast():
-                first, *others = (
-                    run_network(network, images, self._method) for network in self.teachers
-                )
-            teacher = in_single_precision(first._replace(others=tuple(others)))
+            with self.accelerator.autocast():
+                teacher = run_teachers(self.teachers, images, self._method)
         step: Step = model(images, teacher, item.batch, pretraining=phase.name == "pretrain")
         self.accelerator.backward(step.loss)
         optimizer.step()

@@ -1,0 +1,17 @@
+"""Matrices in Parquet files: a column of lists of one length, a row of the matrix each."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+
+def as_column(matrix: np.ndarray) -> pa.FixedSizeListArray:
+    """Return a matrix (N, D) of any floating type as a column of N lists."""
+    return pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1)), matrix.shape[1])
+
+
+def as_matrix(column: pa.ChunkedArray) -> np.ndarray:
+    """Return a column of N lists of D numbers as a matrix (N, D), which cannot be written to."""
+    values = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return values.reshape(len(column), -1)
