@@ -1,9 +1,12 @@
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 from pydantic import ValidationError
 
+from distillery.artifacts import Artifact
+from distillery.data.card import Card
 from distillery.data.settings import Augmentation, Source, Split
 from distillery.data.sources import registry
 from distillery.errors import UserError
@@ -17,6 +20,7 @@ SOURCES = [
     "digits",
     "image-folder",
     "imagenet",
+    "nyu-depth",
     "shapes",
     "stl10",
     "svhn",
@@ -54,12 +58,14 @@ def test_the_code_of_a_stage_does_not_depend_on_sources_it_does_not_use() -> Non
     [
         ({"source": "digits"}, (8, 1)),
         ({"source": "digits", "image_size": 32, "channels": 3}, (32, 3)),
+        ({"source": "digits", "colour": "lab"}, (8, 3)),
         ({"source": "cifar100"}, (32, 3)),
         ({"source": "svhn"}, (32, 3)),
         ({"source": "stl10", "image_size": 32}, (32, 3)),
         ({"source": "imagenet"}, (224, 3)),
         ({"source": "imagenet", "image_size": 64}, (64, 3)),
         ({"source": "shapes"}, (8, 1)),
+        ({"source": "nyu-depth", "image_size": 128}, (128, 4)),
         ({"source": "tiny-imagenet", "image_size": 32}, None),
         ({"source": "image-folder", "path": "x", "image_size": 64, "channels": 1}, (64, 1)),
     ],
@@ -76,6 +82,19 @@ def test_shape_before_the_data_are_read(settings: dict, shape: tuple[int, int] |
         ({"source": "digits", "path": "x"}, "data source 'digits' is built in"),
         ({"source": "digits", "image_size": 2}, "greater than or equal to 4"),
         ({"source": "digits", "channels": 2}, "1 or 3"),
+        ({"source": "nyu-depth"}, "images of 'nyu-depth' are no squares: set image_size"),
+        (
+            {"source": "nyu-depth", "image_size": 64, "channels": 3},
+            "images of 'nyu-depth' have 4 channels, .*: leave out channels and colour",
+        ),
+        (
+            {"source": "nyu-depth", "image_size": 64, "channels": 1},
+            "images of 'nyu-depth' have 4 channels, .*: leave out channels and colour",
+        ),
+        (
+            {"source": "nyu-depth", "image_size": 64, "colour": "lab"},
+            "images of 'nyu-depth' have 4 channels, .*: leave out channels and colour",
+        ),
         ({"source": "cifar10", "sha256": "abc"}, "should match pattern"),
         ({"source": "cifar10", "size": 3}, "unknown key 'size'"),
     ],
@@ -119,6 +138,7 @@ def test_number_of_views(settings: dict, views: int) -> None:
         ("cifar10", True),
         ("cinic10", True),
         ("imagenet", True),
+        ("nyu-depth", True),
         ("image-folder", True),
     ],
 )
@@ -164,3 +184,37 @@ def test_settings_need_no_torch() -> None:
         "assert not {'torch', 'torchvision', 'sklearn', 'pandas', 'pyarrow'} & set(sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        ({}, None),
+        ({"fraction": 0.01}, None),
+        (
+            {"fraction": 0.009},
+            "a fraction of 0.009 leaves a class empty: the smallest class has 100",
+        ),
+        ({"fraction": 0.01, "validation_fraction": 0.5}, "empty.*of which validation takes.* 0.5"),
+        ({"per_class": 100}, None),
+        ({"per_class": 101}, "101 images of each class wanted, but the smallest class has 100"),
+        ({"per_class": 200, "fraction": 0.5}, None),
+        ({"per_class": 80, "validation_fraction": 0.2}, None),
+        ({"per_class": 82, "validation_fraction": 0.2}, "82 images .*has 100 .*a share of 0.2"),
+    ],
+)
+def test_a_split_is_compared_with_the_smallest_class(split: dict, message: str | None) -> None:
+    settings = Split(**split)
+    settings.check(None)
+    if message is None:
+        settings.check(100)
+    else:
+        with pytest.raises(UserError, match=message) as refused:
+            settings.check(100)
+        assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("source", ["digits", "shapes"])
+def test_the_smallest_class_is_known(prepared: Callable[..., Artifact], source: str) -> None:
+    card = Card.load(prepared(source=source))
+    assert registry.kind(source).smallest_class == min(card.per_class["train"])

@@ -56,9 +56,16 @@ def channels_of(images: ImageFiles, labels: Sequence[int]) -> int:
 
 
 def with_channels(image: np.ndarray, channels: int) -> np.ndarray:
-    """Return (H, W, ``channels``): grey is repeated, colour becomes its luminance."""
-    if image.shape[2] == channels:
+    """Return (H, W, ``channels``): grey is repeated, colour becomes its luminance.
+
+    Raises:
+        ValueError: there is no such way from the image's channels to these.
+    """
+    found = image.shape[2]
+    if found == channels:
         return image
+    if {found, channels} != {1, 3}:
+        raise ValueError(f"an image of {found} channels cannot be turned into one of {channels}")
     if channels == 3:
         return np.repeat(image, 3, axis=2)
     return np.asarray(Image.fromarray(image).convert("L"))[:, :, None]
@@ -72,8 +79,9 @@ def resized(image: np.ndarray, side: int) -> np.ndarray:
     if image.shape[:2] == (side, side):
         return image
     method = Image.Resampling.BOX if min(image.shape[:2]) >= side else Image.Resampling.BILINEAR
-    pixels = Image.fromarray(image.squeeze(2) if image.shape[2] == 1 else image)
-    return np.asarray(pixels.resize((side, side), method)).reshape(side, side, image.shape[2])
+    # Plane by plane: Pillow would take a fourth channel for opacity and weight the others by it.
+    planes = (Image.fromarray(plane) for plane in np.moveaxis(image, 2, 0))
+    return np.stack([np.asarray(each.resize((side, side), method)) for each in planes], axis=2)
 
 
 def _decode(content: bytes, name: str) -> np.ndarray:

@@ -110,9 +110,12 @@ class _Form:
                 f"{name}: {image.shape[0]} x {image.shape[1]} pixels, but the first training image "
                 f"has {height} x {width}; set image_size to resize all"
             )
-        if image.shape[2] > channels and not self.may_lose_colour:
+        if (image.shape[2], channels) == (3, 1) and not self.may_lose_colour:
             raise UserError(f"{name}: a colour image in a set of grey ones; set channels to 1 or 3")
-        image = with_channels(image, channels)
+        try:
+            image = with_channels(image, channels)
+        except ValueError as error:
+            raise UserError(f"{name}: {error}") from None
         return stored_lab(image) if self.is_lab else image
 
 

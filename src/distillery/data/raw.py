@@ -15,19 +15,25 @@ class Kind:
 
     Attributes:
         places: usual names of its files or folders; empty when the user has to give the path.
-        shape: side length and channels of its images, when they are always the same.
+        shape: side length and channels of its images, when they are always the same; without a
+            side when the images are no squares, so that the user has to give ``image_size``.
+        smallest_class: number of training images of the class that has the fewest, when known.
         built_in: whether nothing has to be downloaded.
         flips: whether a mirrored image is as good as the image.
     """
 
     places: tuple[str, ...] = ()
-    shape: tuple[int, int] | None = None
+    shape: tuple[int | None, int] | None = None
+    smallest_class: int | None = None
     built_in: bool = False
     flips: bool = True
 
 
 class Images(Protocol):
-    """Images by number, each (H, W, C) uint8 with C 1 or 3; an array (N, H, W, C) is one."""
+    """Images by number, each (H, W, C) uint8; an array (N, H, W, C) is one.
+
+    C is 1 for grey, 3 for colour, or what the source says its channels are.
+    """
 
     def __getitem__(self, number: int, /) -> np.ndarray:
         """Return one image, which may be read from disk only now."""
@@ -56,7 +62,8 @@ class RawData:
     Attributes:
         name: name of the data set.
         classes: names of the classes, by label.
-        channels: 1 when all images are grey, else 3.
+        channels: 1 when all images are grey, 3 for colour; others have to be in the ``Kind``, and
+            all images have them.
         train, test: the two parts.
         origin: file or folder name -> SHA-256 of the file, or of the folder's names and contents.
         normalisation: mean and standard deviation of each channel, where pixels range from 0 to 1,

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from distillery.data.sources import registry
-from distillery.errors import unknown_name
+from distillery.errors import UserError, unknown_name
 from distillery.schema import Settings
 
 _DRAWS = 2**48
@@ -49,6 +49,18 @@ class Source(Settings):
         return self
 
     @model_validator(mode="after")
+    def _suits_its_images(self) -> Source:
+        side, channels = registry.kind(self.source).shape or (0, 0)
+        if channels > 3 and (self.channels or self.colour != "rgb"):
+            raise ValueError(
+                f"images of '{self.source}' have {channels} channels, which are not colours alone: "
+                "leave out channels and colour"
+            )
+        if side is None and not self.image_size:
+            raise ValueError(f"images of '{self.source}' are no squares: set image_size")
+        return self
+
+    @model_validator(mode="after")
     def _has_files(self) -> Source:
         kind = registry.kind(self.source)
         if kind.built_in and (self.path or self.sha256):
@@ -78,6 +90,24 @@ class Split(Settings):
                 f"a fraction of {self.fraction:g} of per_class {self.per_class} leaves no image"
             )
         return self
+
+    def check(self, smallest: int | None) -> None:
+        """Compare with the size of the data set's smallest class, if that is known.
+
+        Raises:
+            UserError: the class has less than one image in the share, or too few for ``per_class``.
+        """
+        if smallest is None:
+            return
+        available = smallest * (1 - self.validation_fraction)
+        found = f"the smallest class has {smallest} training images"
+        if self.validation_fraction:
+            found += f", of which validation takes a share of {self.validation_fraction:g}"
+        if self.per_class is not None and round(self.per_class * self.fraction) > available + 0.5:
+            wanted = round(self.per_class * self.fraction)
+            raise UserError(f"{wanted} images of each class wanted, but {found}")
+        if self.per_class is None and available * self.fraction < 1:
+            raise UserError(f"a fraction of {self.fraction:g} leaves a class empty: {found}")
 
 
 class Augmentation(Settings):

@@ -22,8 +22,8 @@ from distillery.errors import UserError
 
 _SHAPE = (32, 32, 3)
 SOURCES = {
-    "cifar10": Kind(("cifar-10-batches-py", "cifar-10-python.tar.gz"), (32, 3)),
-    "cifar100": Kind(("cifar-100-python", "cifar-100-python.tar.gz"), (32, 3)),
+    "cifar10": Kind(("cifar-10-batches-py", "cifar-10-python.tar.gz"), (32, 3), 5000),
+    "cifar100": Kind(("cifar-100-python", "cifar-100-python.tar.gz"), (32, 3), 500),
 }
 # Data set -> file and key of the class names, key of the labels, files of the two parts.
 _LAYOUT = {

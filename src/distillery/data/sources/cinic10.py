@@ -16,15 +16,18 @@ from distillery.data.raw import Kind, RawData, RawPart
 from distillery.data.settings import Source
 from distillery.errors import UserError
 
-_KIND = Kind(("CINIC-10", "CINIC-10.tar.gz"), (32, 3))
-SOURCES = {"cinic10": _KIND, "cinic10-train-valid": _KIND}
+_PLACES = ("CINIC-10", "CINIC-10.tar.gz")
+SOURCES = {
+    "cinic10": Kind(_PLACES, (32, 3), 9000),
+    "cinic10-train-valid": Kind(_PLACES, (32, 3), 18_000),
+}
 _TRAINED_ON = {"cinic10": ("train",), "cinic10-train-valid": ("train", "valid")}
 _NORMALISATION = (0.4789, 0.4723, 0.4305), (0.2421, 0.2383, 0.2587)
 
 
 def read(settings: Source, raw: RawFiles) -> RawData:
     """List the images; they are decoded when they are asked for."""
-    path = raw.locate([settings.path] if settings.path else _KIND.places)
+    path = raw.locate([settings.path] if settings.path else _PLACES)
     tree = raw.tree(path, settings).root("train")
     classes = _classes(tree)
     return RawData(

@@ -11,7 +11,7 @@ from distillery.data.files import RawFiles, checksum
 from distillery.data.raw import Kind, RawData, RawPart
 from distillery.data.settings import Source
 
-SOURCES = {"digits": Kind(shape=(8, 1), built_in=True, flips=False)}
+SOURCES = {"digits": Kind(shape=(8, 1), smallest_class=116, built_in=True, flips=False)}
 _LARGEST_VALUE = 16
 _TEST_IMAGES = 600
 

@@ -24,7 +24,7 @@ from distillery.data.settings import Source
 from distillery.errors import UserError
 
 _SIDE = 224
-SOURCES = {"imagenet": Kind(("imagenet",), (_SIDE, 3))}
+SOURCES = {"imagenet": Kind(("imagenet",), (_SIDE, 3), 732)}
 _LISTS = ("LOC_val_solution.csv", "val_annotations.txt")
 _NAMES = "LOC_synset_mapping.txt"
 

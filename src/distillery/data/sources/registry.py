@@ -47,9 +47,17 @@ def kind(source: str) -> Kind:
 
 def known_shape(settings: Source) -> tuple[int, int] | None:
     """Return side length and channels of the images as far as the settings tell, else None."""
-    side, channels = kind(settings.source).shape or (None, None)
-    side, channels = settings.image_size or side, settings.channels or channels
+    side, _ = kind(settings.source).shape or (None, None)
+    side, channels = settings.image_size or side, known_channels(settings)
     return (side, channels) if side and channels else None
+
+
+def known_channels(settings: Source) -> int | None:
+    """Return how many channels the images have as far as the settings tell, else None."""
+    if settings.colour == "lab":
+        return 3
+    _, channels = kind(settings.source).shape or (None, None)
+    return settings.channels or channels
 
 
 def read(settings: Source, raw: RawFiles) -> RawData:

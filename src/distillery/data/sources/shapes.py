@@ -17,8 +17,10 @@ from distillery.data.raw import Kind, RawData, RawPart
 from distillery.data.settings import Source
 from distillery.randomness import generator
 
-SOURCES = {"shapes": Kind(shape=(8, 1), built_in=True, flips=False)}
 _PER_CLASS = {"train": 120, "test": 60}
+SOURCES = {
+    "shapes": Kind(shape=(8, 1), smallest_class=_PER_CLASS["train"], built_in=True, flips=False)
+}
 # Coloured ink is warm, so that colour tells it from the ground as well as light does.
 _TINT = {1: np.ones(1), 3: np.array([1.0, 0.6, 0.2])}
 

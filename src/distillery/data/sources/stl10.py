@@ -17,7 +17,7 @@ from distillery.data.raw import Kind, RawData, RawPart
 from distillery.data.settings import Source
 from distillery.errors import UserError
 
-SOURCES = {"stl10": Kind(("stl10_binary", "stl10_binary.tar.gz"), (96, 3))}
+SOURCES = {"stl10": Kind(("stl10_binary", "stl10_binary.tar.gz"), (96, 3), 500)}
 _CLASSES = "class_names.txt"
 _UNUSED = frozenset({"unlabeled_X.bin"})
 _PLANES = (3, 96, 96)

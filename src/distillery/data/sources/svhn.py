@@ -18,7 +18,7 @@ from distillery.data.raw import Kind, RawData, RawPart
 from distillery.data.settings import Source
 from distillery.errors import UserError
 
-SOURCES = {"svhn": Kind(("svhn",), (32, 3), flips=False)}
+SOURCES = {"svhn": Kind(("svhn",), (32, 3), 4659, flips=False)}
 _TRAIN, _TEST = "train_32x32.mat", "test_32x32.mat"
 _UNUSED = frozenset({"extra_32x32.mat"})
 _SHAPE = (32, 32, 3)
