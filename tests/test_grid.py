@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from project import Project
 
+from distillery import fingerprint
 from distillery.errors import UserError
 from distillery.plan import Plan, Row
+from distillery.stages import module_of
 
 DATASETS = {"small": {"source": "digits", "split": {"per_class": 4}, "training": {"epochs": 2}}}
 
@@ -58,7 +60,7 @@ def test_a_list_of_variants_is_run_as_it_is(shared_project: Project) -> None:
     }
     planned = shared_project.plan(changes, "listed")
     found = [(row.method, dict(row.variant)) for row in rows(planned, "batch")]
-    first = {"training.batch_size": 16, "training.lr": 0.02, "weights.kd": None}
+    first = {"training.batch_size": 16, "training.lr": 0.02}
     second = {"training.batch_size": 32, "training.lr": 0.04, "weights.kd": 1}
     assert found == [
         (name, {"method": name, **variant})
@@ -73,6 +75,43 @@ def test_a_list_of_variants_is_run_as_it_is(shared_project: Project) -> None:
     ]
     trained = planned.runs[rows(planned, "batch")[-1].run].settings
     assert (trained["training"]["lr"], trained["kd_temperature"]) == (0.04, 4.0)
+
+
+def test_methods_are_compared_for_the_pairs_that_they_name(shared_project: Project) -> None:
+    changes = {
+        "pairs": {"q": {"teacher": "t", "student": "resnet14", "without": ["kd"]}},
+        "methods": {
+            "kd": {},
+            "crd": {"pairs": ["q"]},
+            "infonce": {"pairs": [], "weights": {"ce": 0}},
+        },
+        "ablations": {"a": {"pair": "p", "method": "infonce", "vary": {"weights": {"ce": [0, 1]}}}},
+    }
+    planned = shared_project.plan(changes, "compared")
+    found = [(row.pair, row.method) for row in rows(planned, "main")]
+    assert found == [("p", "ce"), ("p", "kd"), ("q", "ce"), ("q", "crd")]
+    assert [row.method for row in rows(planned, "a")] == ["infonce", "infonce"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ({"method": "ce"}, True),
+        ({"method": "infonce"}, True),
+        ({"method": "infonce", "weights": {"ce": 0}}, False),
+        ({"method": "infonce", "weights": {"ce": 0, "kd": 0.5}}, True),
+        ({"method": "kd", "weights": {"ce": 0}}, True),
+        ({"method": "dkd", "weights": {"ce": 0}}, True),
+        ({"method": "dkd", "weights": {"ce": 0, "method": 0}}, False),
+        ({"method": "at", "weights": {"ce": 0}}, False),
+    ],
+)
+def test_it_is_known_whether_training_reaches_the_classifier(
+    shared_project: Project, entry: dict[str, Any], expected: bool
+) -> None:
+    planned = shared_project.plan({"!methods": {"entry": entry}}, "classifier")
+    assert [row.classifies for row in rows(planned, "main")] == [expected]
+    assert all(row.classifies for row in rows(planned, "teachers"))
 
 
 def test_a_variant_can_change_the_students_split_alone(shared_project: Project) -> None:
@@ -160,11 +199,66 @@ def test_networks_can_see_different_channels(shared_project: Project) -> None:
 
 
 @pytest.mark.parametrize(
+    "data",
+    [
+        {"channels": 3},
+        # Grey images in colour, of which two channels are chrominance.
+        {"colour": "lab"},
+        # Nothing is known of these.
+        {"source": "image-folder", "path": "x"},
+    ],
+)
+def test_channels_that_may_be_there_are_not_refused(
+    shared_project: Project, data: dict[str, Any]
+) -> None:
+    changes = {"data": data, "pairs": {"p": {"channels": [1, 2]}}}
+    planned = shared_project.plan(changes, "channels-of-" + "-".join(data))
+    (row,) = rows(planned, "main")
+    assert tuple(planned.runs[row.run].settings["channels"]) == (1, 2)
+
+
+def test_no_run_depends_on_the_grid(shared_project: Project) -> None:
+    planned = shared_project.plan({"methods": {"kd": {}}}, "closure")
+    stages = {module_of(run.stage, run.settings) for run in planned.runs.values()}
+    reached = fingerprint.closure({*stages, "distillery.reporting.report"})
+    assert not [name for name in reached if name.startswith("distillery.grid")]
+
+
+@pytest.mark.parametrize(
     ("changes", "message"),
     [
         (
             {"!teachers": {"t": {"arch": "resnet8", "channels": [0]}}, "methods": {"at": {}}},
             "pairs.p: 'at' runs the teacher live, which then has to see the student's channels",
+        ),
+        (
+            {"teachers": {"t": {"channels": [0, 1]}}},
+            "teachers.t.channels: found 1; images of 'digits' have 1 channel(s) (allowed: 0)",
+        ),
+        (
+            {"data": {"channels": 1}, "pairs": {"p": {"channels": [1, 0, 2]}}},
+            "pairs.p.channels: found 1, 2; images of 'digits' have 1 channel(s) (allowed: 0)",
+        ),
+        (
+            # The images are those of the pair's teacher, not the experiment's.
+            {
+                "data": {"channels": 3},
+                "datasets": DATASETS,
+                "teachers": {"u": {"arch": "resnet8", "data": "small"}},
+                "pairs": {
+                    "p": {"channels": [2]},
+                    "q": {"teacher": "u", "student": "resnet8", "channels": [2]},
+                },
+            },
+            "pairs.q.channels: found 2; images of 'small' have 1 channel(s) (allowed: 0)",
+        ),
+        (
+            # The side of the images is not known before they are read.
+            {
+                "datasets": {"grey": {"source": "image-folder", "path": "x", "channels": 1}},
+                "teachers": {"u": {"arch": "resnet8", "data": "grey", "channels": [2]}},
+            },
+            "teachers.u.channels: found 2; images of 'grey' have 1 channel(s) (allowed: 0)",
         ),
         (
             {"teachers": {"t": {"data": "smalll"}}, "datasets": DATASETS},
@@ -193,6 +287,52 @@ def test_networks_can_see_different_channels(shared_project: Project) -> None:
         (
             {"!protocols": {"classification": {"methods": ["kd"]}}},
             "protocols.classification.methods: unknown method entry 'kd'",
+        ),
+        (
+            {"protocols": {"few-shot": {"options": {"fractions": [0.05, 1]}}}},
+            "protocols.few-shot.vary.split: a fraction of 0.05 of per_class 8 leaves no image",
+        ),
+        (
+            {
+                "!data": {"source": "digits"},
+                "protocols": {"few-shot": {"options": {"fractions": [0.005, 1]}}},
+            },
+            "protocols.few-shot.vary.split: a fraction of 0.005 leaves a class empty: the smallest "
+            "class has 116 training images",
+        ),
+        (
+            {"teachers": {"t": {"split": {"per_class": 117}}}},
+            "teachers.t.split: 117 images of each class wanted, but the smallest class has 116",
+        ),
+        (
+            {
+                "datasets": {"colours": {"source": "shapes", "channels": 3, "colour": "lab"}},
+                "data": {"channels": 3},
+                "protocols": {"transfer": {"options": {"data": "colours"}}},
+            },
+            "protocols.transfer.options.data: its `colour` is lab, but the networks learn from rgb",
+        ),
+        (
+            {
+                "datasets": {"grey": {"source": "shapes"}},
+                "data": {"channels": 3},
+                "pairs": {"p": {"channels": [1]}},
+                "protocols": {"transfer": {"options": {"data": "grey"}}},
+            },
+            "protocols.transfer: options.data: images of 'grey' have 1 channel(s), those that the "
+            "network is trained on have 3",
+        ),
+        (
+            {"teachers": {"t": {"channels": [0, 0]}}},
+            "teachers.t.channels: found [0, 0]; they must differ",
+        ),
+        (
+            {"methods": {"kd": {"pairs": ["q"]}}},
+            "methods.kd.pairs: unknown pair 'q' (allowed: p)",
+        ),
+        (
+            {"!methods": {"kd": {"pairs": []}}},
+            "pairs: no method entry is run for any pair",
         ),
         (
             {"pairs": {"p": {"only": []}}},

@@ -48,7 +48,7 @@ PARAMS = sorted((Path(__file__).parent.parent / "params").glob("*.yaml"))
             {"ablations": {"a": {"pair": "p", "method": "kd", "vary": {"options": {}}}}},
             "ablations.a.method: unknown method entry 'kd'",
         ),
-        ({"seeds": [0, 1, 0]}, "seeds: seeds [0, 1, 0] must differ"),
+        ({"seeds": [0, 1, 0]}, "seeds: found [0, 1, 0]; they must differ"),
         ({"seeds": [-1]}, "seeds[0]: found -1; input should be greater than or equal to 0"),
         (
             {"ablations": {"main": {"pair": "p", "method": "ce", "vary": {"weights": {}}}}},

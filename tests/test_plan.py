@@ -10,6 +10,7 @@ from project import Project
 
 from distillery import fingerprint, grid, params, plan
 from distillery.errors import UserError
+from distillery.grid.runs import fingerprint_of
 from distillery.plan import Plan
 
 FOUR = {"ce": {}, "kd": {}, "crd": {"options": {"negatives": 16}}, "infonce": {}}
@@ -71,14 +72,14 @@ def test_a_changed_method_file_changes_that_method_alone(
 ) -> None:
     before = build(project, {"methods": FOUR})
     original = fingerprint._normalised
-    grid._fingerprint.cache_clear()
+    fingerprint_of.cache_clear()
 
     def edited(module: str) -> str:
         return original(module) + ("\nEDIT = 1" if module.endswith("methods.crd") else "")
 
     monkeypatch.setattr(fingerprint, "_normalised", edited)
     after = build(project, {"methods": FOUR})
-    grid._fingerprint.cache_clear()
+    fingerprint_of.cache_clear()
     changed = {
         run.settings["method"]
         for run in after.stage("train-student")

@@ -6,6 +6,7 @@ One file describes one experiment completely; nothing is merged into it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import product, starmap
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,15 +32,16 @@ def _partial(model: type[Settings]) -> Any:
     return create_model(f"{model.__name__}Override", __base__=Settings, **fields)
 
 
-def _distinct(seeds: tuple[int, ...]) -> tuple[int, ...]:
-    if len(set(seeds)) < len(seeds):
-        raise ValueError(f"seeds {list(seeds)} must differ")
-    return seeds
+def _distinct(numbers: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(numbers)) < len(numbers):
+        raise ValueError(f"found {list(numbers)}; they must differ")
+    return numbers
 
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_distinct)]
-Channels = Annotated[tuple[Annotated[int, Field(ge=0, le=2)], ...], Field(min_length=1)]
+Channel = Annotated[int, Field(ge=0, le=3)]
+Channels = Annotated[tuple[Channel, ...], Field(min_length=1), AfterValidator(_distinct)]
 Ids = Id | Annotated[tuple[Id, ...], Field(min_length=1)]
 
 
@@ -129,6 +131,9 @@ class MethodEntry(MethodOverride):
     """Name of the method; the entry's own id when not given."""
     title: str | None = None
     """Name in tables and figures; the method's title when not given."""
+    pairs: tuple[Id, ...] | None = None
+    """Ids of the pairs that it is compared for; all when not given. None of them, `[]`, leaves it
+    to ablations and studies."""
 
 
 class Pair(Settings):
@@ -270,6 +275,11 @@ class Experiment(Settings):
         """Folder of the report."""
         return self.report.folder or f"reports/{self.name}"
 
+    def compares(self, pair: str, entry: str) -> bool:
+        """Tell whether a method entry is run for a pair in the comparison."""
+        chosen = self.methods[entry].pairs
+        return self.pairs[pair].runs(entry) and (chosen is None or pair in chosen)
+
 
 # What rows of other kinds are filed under.
 RESERVED_TABLES = ("main", "teachers")
@@ -353,10 +363,10 @@ def check(experiment: Experiment) -> None:
             raise ParamsError(("ablations", name), f"this id names a table (taken: {taken})")
         if not ablation.vary and len(ablation.pairs) == len(ablation.methods) == 1:
             raise ParamsError(("ablations", name, "vary"), "nothing is varied; give an axis")
-    if not any(
-        pair.runs(entry) for pair in experiment.pairs.values() for entry in experiment.methods
-    ):
-        raise ParamsError(("pairs",), "no method entry is run for any pair; see only and without")
+    if not any(starmap(experiment.compares, product(experiment.pairs, experiment.methods))):
+        raise ParamsError(
+            ("pairs",), "no method entry is run for any pair; see their only and without"
+        )
     for name, entry in experiment.methods.items():
         method_options(entry.method or name, entry.options, ("methods", name, "options"))
     for name, chosen in experiment.protocols.items():
@@ -411,6 +421,8 @@ def _references(
             yield ("pairs", name, "without"), "method entry", method, entries
     for name, entry in experiment.methods.items():
         yield ("methods", name), "method", entry.method or name, known_methods
+        for id_ in entry.pairs or ():
+            yield ("methods", name, "pairs"), "pair", id_, pairs
     for name, ablation in experiment.ablations.items():
         for id_ in ablation.pairs:
             yield ("ablations", name, "pair"), "pair", id_, pairs

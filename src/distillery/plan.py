@@ -32,6 +32,7 @@ class Row:
         title: what tables call the row.
         variant: axis -> value, for ablations.
         seed: the student's seed.
+        classifies: whether its training reaches the classifier, so that it has an accuracy.
         run: location of the trained network.
         evaluations: protocol -> location of its run.
         teacher: location of the teacher that the row belongs to.
@@ -43,6 +44,7 @@ class Row:
     title: str
     variant: Mapping[str, Any]
     seed: int
+    classifies: bool
     run: str
     evaluations: Mapping[str, str]
     teacher: str

@@ -94,6 +94,7 @@ def make_study(
         study.rows.append(
             {
                 "variant": "{}",
+                "classifies": True,
                 **row,
                 "run": location,
                 "teacher_key": row.get("teacher_key", key),

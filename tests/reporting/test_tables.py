@@ -1,11 +1,13 @@
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from made_up_results import Study
 
-from distillery.reporting import tables
+from distillery.reporting import ablation_figure, figures, tables
+from distillery.reporting.drawing import styles
 from distillery.reporting.results import Results
 from distillery.reporting.table import Table
 
@@ -192,3 +194,32 @@ def test_methods_and_pairs_of_one_name_are_told_apart(make: Callable[..., Study]
         "resnet56 → resnet20 (p0)",
         "resnet56 → resnet20 (p1)",
     ]
+
+
+def test_what_an_untrained_classifier_says_is_no_accuracy(study: Study, tmp_path: Path) -> None:
+    for row in study.rows:
+        row["classifies"] = row["method"] != "kd"
+    results = Results.read(study.report, study.publish(tmp_path))
+    assert [row[1:] for row in shown(tables.main(results)) if row[0] == "KD"] == [["–", "–"]]
+    of_kd = [row for row in shown(tables.runs(results)) if row[2] == "KD"]
+    assert of_kd
+    assert all(row[5:7] == ["–", "–"] for row in of_kd)
+    assert {row[2] for row in shown(tables.runs(results))} > {"KD"}
+    curves = results.learning_curves()
+    assert set(curves["method"]) == {"ce", "crd"}
+    drawn = [drawing.name for drawing in figures.all_figures(results)]
+    assert "accuracy" in drawn
+
+
+def test_settings_that_a_variant_leaves_alone_are_dashes(make: Callable[..., Study]) -> None:
+    study = make(pairs=1, ablations={"listed": {"training.lr": [1, 2], "weights.kd": [0]}})
+    kept = {'{"training.lr": 1, "weights.kd": 0}': '{"training.lr": 1}'}
+    for row in study.rows:
+        row["variant"] = kept.get(row["variant"], row["variant"])
+    results = read(study)
+    table = tables.ablation(results, "listed")
+    assert [row[:2] for row in shown(table)] == [["1", "–"], ["2", "0"]]
+    variants = {row[3] for row in shown(tables.runs(results))}
+    assert variants == {"", "lr 1", "lr 2, kd 0"}
+    looks = styles(results.methods, results.baseline)
+    assert ablation_figure.draw(results, "listed", looks).figure.axes

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from project import Project
@@ -133,6 +134,24 @@ def test_an_imported_teacher_serves_students_from_the_cache_and_live(project: Pr
     own = Artifact(project.data / teacher.location).json("metrics.json")
     assert metrics["top1"] == pytest.approx(own["test_top1"])
     assert metrics["agreement"] == 100
+
+
+def test_an_imported_teacher_sees_the_channels_that_it_is_for(project: Project) -> None:
+    (project.data / "raw").mkdir(parents=True)
+    file = project.data / "raw" / FILE
+    mdistiller(network(), file)
+    changes = with_checkpoint(file)
+    changes["!teachers"]["t"]["channels"] = [2]
+    planned, run = planned_import(project, {**changes, "data": {"channels": 3}})
+    artifact = project.make(planned, run)
+    # Grey digits are the same in all three channels.
+    prepared = Artifact(project.data / artifact.manifest["inputs"]["prepared"])
+    images, card = load(prepared, "test"), Card.load(prepared)
+    with torch.inference_mode():
+        pixels = normalise(images.images[..., 2:], card.mean[2:], card.std[2:])
+        expected = network()(pixels).logits
+    told = predictions.read(artifact)
+    assert np.allclose(told.logits, expected.numpy(), atol=1e-4)
 
 
 class _Payload:

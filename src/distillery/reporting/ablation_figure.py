@@ -22,7 +22,7 @@ from distillery.reporting.drawing import (
     scatter_beside,
     shades,
 )
-from distillery.reporting.formatting import setting
+from distillery.reporting.formatting import DASH, setting
 from distillery.reporting.results import LAST, Ablation, Results
 
 if TYPE_CHECKING:
@@ -55,7 +55,9 @@ def draw(results: Results, name: str, looks: Mapping[str, Style]) -> Drawing:
         return Drawing(file, caption, blank("There are no results."))
     figure, (panel,) = panels(1, 4.2, 2.5)
     first, *others = study.axes
-    places = _arrange(panel, {key: values[first] for key, values in study.variants.items()})
+    places = _arrange(
+        panel, {key: values.get(first, DASH) for key, values in study.variants.items()}
+    )
     names = {key: _describe(study, values, others) for key, values in study.variants.items()}
     groups = points.groupby(points["variant"].map(names), sort=False)
     group_looks = shades(looks.get(study.method, Style(GREY, "o", "-")), len(groups))
@@ -135,4 +137,5 @@ def _set_log_scale(panel: Axes, numbers: Sequence[float]) -> None:
 
 def _describe(study: Ablation, values: Mapping[str, Any], axes: Sequence[str]) -> str:
     """Name a group by its settings, or by the method where there is but one group."""
-    return ", ".join(f"{study.axes[axis]} {setting(values[axis])}" for axis in axes) or study.label
+    described = (f"{study.axes[axis]} {setting(values[axis])}" for axis in axes if axis in values)
+    return ", ".join(described) or study.label

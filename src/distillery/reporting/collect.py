@@ -29,10 +29,11 @@ def run(work: Workspace) -> None:
     protocols found beside their metrics to ``details-<entry>.parquet``. Their column ``run`` is the
     location of the network.
 
-    Columns of runs: the row's names (table, pair, method, title, variant as JSON, seed), ``run``
-    (location) and ``key``, ``arch``, the training metrics, ``<protocol>/<metric>`` for each
-    protocol, and what it cost: ``seconds``, ``images_per_second``, ``peak_memory_mb``, ``device``;
-    ``adopted`` tells that the run was made by earlier code.
+    Columns of runs: the row's names (table, pair, method, title, variant as JSON, seed),
+    ``classifies``, ``run`` (location) and ``key``, ``arch``, the training metrics,
+    ``<protocol>/<metric>`` for each protocol, and what it cost: ``seconds``,
+    ``images_per_second``, ``peak_memory_mb``, ``device``; ``adopted`` tells that the run was made
+    by earlier code.
     """
     rows = work.run.settings["rows"]
     tidy = [_tidy(row, work.inputs[row["run"]], work.inputs) for row in rows]
@@ -60,7 +61,7 @@ def _join(work: Workspace, places: Mapping[str, str], name: str, target: str) ->
 
 
 def _tidy(row: dict[str, Any], network: Artifact, inputs: dict[str, Artifact]) -> dict[str, Any]:
-    names = ("table", "pair", "method", "title", "seed", "run")
+    names = ("table", "pair", "method", "title", "seed", "classifies", "run")
     tidy = {name: row[name] for name in names}
     tidy["variant"] = json.dumps(row["variant"], sort_keys=True)
     tidy["teacher_key"] = inputs[row["teacher"]].key

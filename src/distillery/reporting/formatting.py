@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 DASH = "–"
@@ -53,6 +53,24 @@ def setting(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(setting, value))}]"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def variant_text(variant: str, *, named: bool = True, leave_out: Container[str] = ()) -> str:
+    """Write the settings of a variant in one line.
+
+    Args:
+        variant: JSON, dotted name -> value.
+        named: whether values come with the last part of their names, or with more of them where
+            two would be the same.
+        leave_out: names of settings that are not written.
+    """
+    settings = {name: value for name, value in json.loads(variant).items() if name not in leave_out}
+    last = {name: name.rpartition(".")[2] for name in settings}
+    names = last if len(set(last.values())) == len(last) else short_names(settings)
+    return ", ".join(
+        f"{names[name]} {setting(value)}" if named else setting(value)
+        for name, value in settings.items()
+    )
 
 
 def counted(count: int, noun: str) -> str:

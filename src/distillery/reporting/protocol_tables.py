@@ -14,6 +14,8 @@ from distillery.reporting.table import Cell, Table, flat_header, mean_cell, runs
 
 # Columns that tell the networks of the comparison apart.
 NETWORK = ["pair", "method", "title"]
+# Axes of an ablation that its tables have columns for beside the settings.
+OWN_COLUMNS = ("pair", "method")
 
 
 def metrics_table(results: Results, entry: str, caption: str, columns: Mapping[str, str]) -> Table:
@@ -33,7 +35,7 @@ def metrics_table(results: Results, entry: str, caption: str, columns: Mapping[s
         cells = {row.metric: mean_cell(row, digits[row.metric]) for row in records(network)}
         rows.append(
             (
-                *name_cells(results, network),
+                *name_cells(results, *network[NETWORK].iloc[0]),
                 *(cells.get(metric, Cell(DASH)) for metric in shown),
                 runs_cell(" ".join(network["runs"])),
             )
@@ -49,14 +51,8 @@ def metrics_table(results: Results, entry: str, caption: str, columns: Mapping[s
     )
 
 
-def name_cells(results: Results, network: pd.DataFrame) -> tuple[Cell, Cell]:
-    """Return the cells that name a network: its pair and method, or the teacher.
-
-    Args:
-        results: what the report is about.
-        network: rows with the ``pair``, ``method`` and ``title`` of one network.
-    """
-    pair, method, title = network[NETWORK].iloc[0]
+def name_cells(results: Results, pair: str, method: str, title: str) -> tuple[Cell, Cell]:
+    """Return the cells that name a network: its pair and method, or the teacher."""
     if method == TEACHER:
         return Cell(DASH), Cell(f"Teacher {title}")
     return Cell(str(results.pairs.get(pair, pair))), Cell(results.methods.get(method, title))

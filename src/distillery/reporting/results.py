@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -54,7 +55,8 @@ class Ablation:
         pair, method: ids of what is varied; empty when they are several, or there are no runs.
         label, subject: the method and the whole in words.
         runs: its rows of the collected runs.
-        variants: variant (JSON) -> axis -> value, in the order of the params file.
+        variants: variant (JSON) -> axis -> value, in the order of the params file; axes that a
+            variant leaves as they are have none.
     """
 
     title: str
@@ -86,6 +88,9 @@ class Results:
         runs = runs.reindex(columns=list(dict.fromkeys([*runs.columns, *_NUMBERS])))
         runs = runs.astype(dict.fromkeys(_NUMBERS, float))
         curves = pd.read_parquet(collected.file(CURVES), columns=["run", "phase", "epoch", LAST])
+        # What an untrained classifier says is chance, and no accuracy of the student.
+        runs.loc[~runs["classifies"], [LAST, BEST, "best_epoch"]] = math.nan
+        curves = curves[curves["run"].isin(runs.loc[runs["classifies"], "run"])]
         logged = {}
         if DIAGNOSTICS in collected.files:
             logged["diagnostics"] = pd.read_parquet(collected.file(DIAGNOSTICS))

@@ -26,3 +26,9 @@ def over_runs(runs: pd.DataFrame, by: Sequence[str], metric: str) -> pd.DataFram
 def gain(summary: pd.DataFrame, reference: pd.Series) -> pd.Series:
     """Return the difference of each mean to ``reference``, a mean for each pair."""
     return summary["mean"] - summary["pair"].map(reference)
+
+
+def are_best(means: pd.Series) -> pd.Series:
+    """Tell which of several means are, as they are shown, the highest."""
+    shown = means.round(2)
+    return (shown == shown.max()) & (shown.count() > 1)

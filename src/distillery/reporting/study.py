@@ -50,7 +50,7 @@ def table(results: Results, entry: str, axis: Axis, caption: str) -> Table:
     labels = method_labels(results, runs)
     points = _points(results, runs, labels)
     values = sorted(points["value"].unique())
-    best = points.groupby(["pair", "value"])["mean"].transform(_are_best)
+    best = points.groupby(["pair", "value"])["mean"].transform(statistics.are_best)
     rows = []
     for _, of_method in points.groupby(["pair", "method"], sort=False):
         pair, method = of_method[["pair", "method"]].iloc[0]
@@ -140,9 +140,3 @@ def _draw_line(panel: Axes, points: pd.DataFrame, look: Style, *, has_bars: bool
         lw=1,
         capsize=2,
     )
-
-
-def _are_best(means: pd.Series) -> pd.Series:
-    """Tell which of several means are, as they are shown, the highest."""
-    shown = means.round(2)
-    return (shown == shown.max()) & (shown.count() > 1)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from distillery.reporting.formatting import setting, spread
+from distillery.reporting.formatting import DASH, setting, spread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,8 +89,11 @@ def number_cell(value: float, runs: str, write: Callable[[float], str]) -> Cell:
     return Cell(write(value), value, runs=split_keys(runs))
 
 
-def setting_cell(value: Any) -> Cell:
-    """Return the cell of a setting."""
+def setting_cell(settings: Mapping[str, Any], name: str) -> Cell:
+    """Return the cell of a setting, a dash where it is left as it was."""
+    if name not in settings:
+        return Cell(DASH)
+    value = settings[name]
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return Cell(setting(value), value if is_number else None)
 

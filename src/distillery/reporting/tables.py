@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 
 import pandas as pd
@@ -13,12 +12,11 @@ from distillery.reporting.formatting import (
     digits_for,
     duration,
     number,
-    setting,
-    short_names,
+    variant_text,
     whole,
 )
 from distillery.reporting.protocol_metrics import compared, means
-from distillery.reporting.protocol_tables import NETWORK, name_cells
+from distillery.reporting.protocol_tables import NETWORK, OWN_COLUMNS, name_cells
 from distillery.reporting.results import BEST, COST, LAST, TEACHER, Results, records
 from distillery.reporting.sections import registry as sections
 from distillery.reporting.table import (
@@ -49,7 +47,7 @@ def all_tables(results: Results) -> dict[str, Table]:
 def main(results: Results) -> Table:
     """Return the comparison: methods down, pairs across."""
     students = results.summary.drop(index=TEACHER, level="method")
-    best = students.groupby("pair")["mean"].transform(_are_best)
+    best = students.groupby("pair")["mean"].transform(statistics.are_best)
     cells = {
         row.Index: mean_cell(row, strong=best.get(row.Index, False))
         for row in records(results.summary)
@@ -129,10 +127,10 @@ def ablation(results: Results, name: str) -> Table:
     study = results.ablation(name)
     summary = statistics.over_runs(study.runs, ["pair", "variant"], LAST)
     summary["gain"] = statistics.gain(summary, results.baselines)
-    best = _are_best(summary["mean"])
+    best = statistics.are_best(summary["mean"])
     rows = [
         (
-            *(setting_cell(study.variants[row.variant][axis]) for axis in study.axes),
+            *(setting_cell(study.variants[row.variant], axis) for axis in study.axes),
             mean_cell(row, strong=best[row.Index]),
             number_cell(row.gain, row.runs, _signed),
             runs_cell(row.runs),
@@ -165,7 +163,7 @@ def evaluation(results: Results) -> Table:
         cells = {row.metric: mean_cell(row, digits[row.metric]) for row in records(network)}
         rows.append(
             (
-                *name_cells(results, network),
+                *name_cells(results, *network[NETWORK].iloc[0]),
                 *(cells.get(metric, Cell(DASH)) for metric in metrics),
                 runs_cell(" ".join(network["runs"])),
             )
@@ -199,7 +197,7 @@ def cost(results: Results) -> Table:
         device = network["device"].iloc[0]
         rows.append(
             (
-                *name_cells(results, network),
+                *name_cells(results, *network[NETWORK].iloc[0]),
                 Cell(DASH if pd.isna(device) else device),
                 *(cells.get(measure, Cell(DASH)) for measure in writers),
                 runs_cell(" ".join(network["runs"])),
@@ -224,8 +222,8 @@ def runs(results: Results) -> Table:
     rows = [
         (
             Cell(row.table),
-            *_names(results, row.pair, row.method, row.title),
-            Cell(_variant(row.variant)),
+            *name_cells(results, row.pair, row.method, row.title),
+            Cell(variant_text(row.variant, leave_out=OWN_COLUMNS)),
             Cell(str(row.seed), row.seed),
             number_cell(row.test_top1, row.key, number),
             number_cell(row.best_test_top1, row.key, number),
@@ -267,31 +265,12 @@ def _method_labels(results: Results) -> dict[str, str]:
     return {TEACHER: "Teacher", **results.methods}
 
 
-def _names(results: Results, pair: str, method: str, title: str) -> tuple[Cell, Cell]:
-    """Return the cells that name a network: its pair and method, or the teacher."""
-    if method == TEACHER:
-        return Cell(DASH), Cell(f"Teacher {title}")
-    return Cell(str(results.pairs.get(pair, pair))), Cell(results.methods.get(method, title))
-
-
 def _gain(results: Results) -> str:
     return f"Gain over {results.methods.get(results.baseline, results.baseline)}"
 
 
 def _signed(value: float) -> str:
     return number(value, sign=True)
-
-
-def _are_best(means: pd.Series) -> pd.Series:
-    """Tell which of several means are, as they are shown, the highest."""
-    shown = means.round(2)
-    return (shown == shown.max()) & (shown.count() > 1)
-
-
-def _variant(variant: str) -> str:
-    settings = json.loads(variant)
-    names = short_names(settings)
-    return ", ".join(f"{names[axis]} {setting(value)}" for axis, value in settings.items())
 
 
 def _over_seeds(counts: Iterable[int]) -> str:

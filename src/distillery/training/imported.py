@@ -44,13 +44,14 @@ def run(work: Workspace) -> None:
     warning = leakage_warning(work.inputs["prepared"].settings["source"], path.name)
     if warning:
         warnings.warn(warning, stacklevel=2)
-    card = Card.load(work.inputs["prepared"])
+    channels = settings.get("channels")
+    card = Card.load(work.inputs["prepared"]).of_channels(channels)
     network = registry.build(
         settings["arch"], num_classes=len(card.classes), in_channels=card.shape[2]
     )
     load_into(network, read_state(path), path)
     device = device_for_inference(work.record)
-    images = load(work.inputs["prepared"], "test").to(device)
+    images = load(work.inputs["prepared"], "test").of_channels(channels).to(device)
     found = predict(network.eval().to(device), images, card)
     accuracy = 100 * float((found.logits.argmax(axis=1) == found.labels).mean())
     save_network(network, work.out / WEIGHTS)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from distillery.artifacts import Artifact, Run, checksum
 from distillery.errors import DistilleryError, UserError
@@ -57,7 +59,7 @@ def _copy(file: Path, target: Path) -> None:
     temporary.replace(target)
 
 
-def imported_run(prepared: Run, settings: dict[str, str], family: str) -> Run:
+def imported_run(prepared: Run, settings: Mapping[str, Any], family: str) -> Run:
     """Return the run that imports a checkpoint for a prepared data set."""
     stage = "import-teacher"
     return Run(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -22,8 +21,8 @@ from distillery.reporting.drawing import (
     panels,
     styles,
 )
-from distillery.reporting.formatting import DASH, digits_for, setting, short_names
-from distillery.reporting.protocol_tables import name_cells
+from distillery.reporting.formatting import DASH, digits_for, variant_text
+from distillery.reporting.protocol_tables import NETWORK, OWN_COLUMNS, name_cells
 from distillery.reporting.results import Results, records
 from distillery.reporting.table import Cell, Table, flat_header, mean_cell, runs_cell
 
@@ -68,8 +67,8 @@ def tables(results: Results, entry: str) -> list[Table]:
         rows.append(
             (
                 Cell(_table_title(results, first["table"])),
-                *name_cells(results, row),
-                Cell(_variant(first["variant"]) or DASH),
+                *name_cells(results, *row[NETWORK].iloc[0]),
+                Cell(variant_text(first["variant"], leave_out=OWN_COLUMNS) or DASH),
                 Cell(in_words(angles)),
                 *(cells.get(measure, Cell(DASH)) for measure in _MEASURES),
                 runs_cell(" ".join(row["runs"])),
@@ -138,7 +137,7 @@ def _labelled(results: Results, logged: pd.DataFrame) -> dict[str, pd.DataFrame]
     for _, rows in logged.groupby(_ROW, sort=False):
         first = rows.iloc[0]
         method = results.methods.get(first["method"], first["title"])
-        label = _variant(first["variant"]) or method
+        label = variant_text(first["variant"]) or method
         found[label if label not in found else f"{first['table']}: {label}"] = rows
     return found
 
@@ -148,17 +147,6 @@ def _table_title(results: Results, table: str) -> str:
         return "Comparison"
     known = {**results.report["sections"], **results.report["ablations"]}
     return str(known.get(table, {}).get("title", table))
-
-
-def _variant(variant: str) -> str:
-    """Return the settings of a variant; those that it leaves alone are null."""
-    settings = {axis: value for axis, value in json.loads(variant).items() if value is not None}
-    last = [axis.rpartition(".")[2] for axis in settings]
-    # Groups of options are named only where their options share a name.
-    names = last if len(set(last)) == len(last) else short_names(settings).values()
-    return ", ".join(
-        f"{name} {setting(value)}" for name, value in zip(names, settings.values(), strict=True)
-    )
 
 
 def _histograms(results: Results, name: str) -> Drawing:

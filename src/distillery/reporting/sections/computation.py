@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +23,7 @@ from distillery.reporting.formatting import (
     DASH,
     digits_for,
     number,
-    setting,
-    short_names,
+    variant_text,
     whole,
 )
 from distillery.reporting.pair_panels import (
@@ -36,7 +34,7 @@ from distillery.reporting.pair_panels import (
     point_keys,
 )
 from distillery.reporting.protocol_metrics import means, measured, method_labels, pairs_of, points
-from distillery.reporting.protocol_tables import name_cells
+from distillery.reporting.protocol_tables import NETWORK, OWN_COLUMNS, name_cells
 from distillery.reporting.results import LAST, TEACHER, Results, records
 from distillery.reporting.table import (
     Cell,
@@ -105,10 +103,12 @@ def _of_training(results: Results, entry: str, networks: pd.DataFrame) -> Table:
     rows = []
     for _, network in data.groupby(_NAMES, sort=False, dropna=False):
         first = network.iloc[0]
-        settings = [Cell(_describe(first["variant"]))] if has_settings else []
+        settings = (
+            [Cell(variant_text(first["variant"], leave_out=OWN_COLUMNS))] if has_settings else []
+        )
         rows.append(
             (
-                *name_cells(results, network),
+                *name_cells(results, *network[NETWORK].iloc[0]),
                 *settings,
                 Cell(DASH if pd.isna(first["device"]) else first["device"]),
                 *_cost_cells({row.metric: row for row in records(network)}),
@@ -265,7 +265,7 @@ def _lines_of(
         tables = list(of_method["table"].unique())
         for table, shade in zip(tables, shades(every[str(method)], len(tables)), strict=True):
             axes = results.ablation(table).axes
-            names = [short for axis, short in axes.items() if axis not in ("pair", "method")]
+            names = [short for axis, short in axes.items() if axis not in OWN_COLUMNS]
             lines[table, str(method)] = f"{labels[str(method)]}: {', '.join(names)}", shade
     return lines
 
@@ -276,25 +276,13 @@ def _draw_line(panel: Axes, line: pd.DataFrame, look: Style) -> None:
     )
     for row in records(line):
         panel.annotate(
-            _describe(row.variant, named=False),
+            variant_text(row.variant, named=False, leave_out=OWN_COLUMNS),
             (row.mean_x, row.mean_y),
             xytext=(4, 4),
             textcoords="offset points",
             fontsize="small",
             color=GREY,
         )
-
-
-def _describe(variant: str, *, named: bool = True) -> str:
-    """Write the settings of a variant, without those that have columns of their own."""
-    settings = {
-        axis: value for axis, value in json.loads(variant).items() if axis not in ("pair", "method")
-    }
-    names = short_names(settings)
-    return ", ".join(
-        f"{names[axis]} {setting(value)}" if named else setting(value)
-        for axis, value in settings.items()
-    )
 
 
 def _batches(sizes: list[int]) -> str:

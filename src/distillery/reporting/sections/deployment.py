@@ -55,7 +55,7 @@ def tables(results: Results, entry: str) -> list[Table]:
         found = {row.metric: row for row in records(network)}
         rows.append(
             (
-                *name_cells(results, network),
+                *name_cells(results, *network[NETWORK].iloc[0]),
                 *(_cell(found, metric) for metric in (*metrics, "agreement")),
                 runs_cell(" ".join(network["runs"])),
             )
