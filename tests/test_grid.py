@@ -168,6 +168,61 @@ def test_protocols_are_run_where_they_are_asked_for(shared_project: Project) -> 
     assert options == {"calibration_bins": 5}
 
 
+def test_entries_of_one_protocol_share_their_runs(shared_project: Project) -> None:
+    changes = {
+        "!protocols": {
+            "classification": {},
+            "again": {"protocol": "classification"},
+            "other": {"protocol": "classification", "options": {"calibration_bins": 5}},
+        }
+    }
+    planned = shared_project.plan(changes, "entries")
+    for row in planned.rows:
+        assert row.evaluations["again"] == row.evaluations["classification"]
+        assert row.evaluations["other"] != row.evaluations["classification"]
+
+
+def test_no_pairs_leave_a_protocol_to_ablations(shared_project: Project) -> None:
+    changes = {
+        "methods": {"kd": {}},
+        "ablations": {
+            "a": {
+                "pair": "p",
+                "method": "kd",
+                "vary": {"kd_temperature": [1.0]},
+                "protocols": ["classification"],
+            }
+        },
+        "!protocols": {"classification": {"pairs": []}, "few-shot": {"methods": []}},
+    }
+    planned = shared_project.plan(changes, "no-pairs")
+    found = {row.table: list(row.evaluations) for row in planned.rows}
+    assert found == {"teachers": [], "main": [], "a": ["classification"]}
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ({"method": "kd", "options": {"temperature": 2}}, 2),
+        ({"method": "kd", "kd_temperature": 3}, 4),
+        ({"method": "dkd", "weights": {"kd": 1}}, 4),
+        ({"method": "crd", "options": {"negatives": 8}, "weights": {"kd": 1}}, 4),
+        ({"method": "crd", "options": {"negatives": 8}, "kd_temperature": 3}, 3),
+    ],
+)
+def test_joint_teachers_are_averaged_at_the_temperature_of_the_loss(
+    shared_project: Project, entry: dict[str, Any], expected: float
+) -> None:
+    changes = {
+        "teachers": {"u": {"arch": "resnet8", "seed": 1}},
+        "!pairs": {"p": {"teacher": ["t", "u"], "student": "resnet8"}},
+        "!methods": {"entry": {**entry, "ensemble": "joint"}},
+    }
+    planned = shared_project.plan(changes, "joint")
+    (run,) = planned.stage("train-student")
+    assert run.settings["joint_temperature"] == expected
+
+
 def test_groups_of_options_are_merged(shared_project: Project) -> None:
     method = {"weights": {"kd": 1, "method": 2}}
     ablation = {"pair": "p", "method": "kd", "vary": {"weights": {"method": [3]}}}
@@ -282,7 +337,7 @@ def test_no_run_depends_on_the_grid(shared_project: Project) -> None:
                     "classification": {"pair": "p", "method": "ce", "vary": {"seeds": [1]}}
                 }
             },
-            "ablations.classification: this id names a table",
+            "ablations.classification: this id names another part of the report",
         ),
         (
             {"!protocols": {"classification": {"methods": ["kd"]}}},
@@ -321,6 +376,38 @@ def test_no_run_depends_on_the_grid(shared_project: Project) -> None:
             },
             "protocols.transfer: options.data: images of 'grey' have 1 channel(s), those that the "
             "network is trained on have 3",
+        ),
+        (
+            {"protocols": {"main": {"protocol": "few-shot"}}},
+            "protocols.main: this id names another part of the report",
+        ),
+        (
+            {"methods": {"afd": {}}, "protocols": {"attention": {"protocol": "attention-maps"}}},
+            "protocols.attention: this id names another part of the report",
+        ),
+        (
+            {
+                "teachers": {"u": {"arch": "resnet8x4"}},
+                "pairs": {"q": {"teacher": "u", "student": "resnet8"}},
+                "protocols": {"tsne": {"options": {"joint": True}}},
+            },
+            "protocols.tsne: options.joint needs features of one dimension, but the network has 64 "
+            "and its teacher 256",
+        ),
+        (
+            {
+                "teachers": {"u": {"arch": "resnet8", "seed": 1}},
+                "!pairs": {"p": {"teacher": ["t", "u"], "student": "resnet8"}},
+                "methods": {
+                    "dkd": {
+                        "ensemble": "joint",
+                        "weights": {"kd": 1},
+                        "options": {"temperature": 2},
+                    }
+                },
+            },
+            "pairs.p: the teachers' joint probabilities are those at one temperature, but that of "
+            "'dkd' is 2 and kd_temperature 4",
         ),
         (
             {"teachers": {"t": {"channels": [0, 0]}}},

@@ -52,7 +52,7 @@ PARAMS = sorted((Path(__file__).parent.parent / "params").glob("*.yaml"))
         ({"seeds": [-1]}, "seeds[0]: found -1; input should be greater than or equal to 0"),
         (
             {"ablations": {"main": {"pair": "p", "method": "ce", "vary": {"weights": {}}}}},
-            "ablations.main: this id names a table",
+            "ablations.main: this id names another part of the report",
         ),
         ({"report": {"baseline": "cee"}}, "report.baseline: unknown method entry 'cee'"),
     ],

@@ -120,8 +120,8 @@ class MethodOverride(Settings):
     """How many of the pair's teachers teach, beginning with the first; all when not given."""
     ensemble: Combination | None = None
     """How several teachers teach: `mean` or `sum` of the losses of each, or `joint`: as one teacher
-    with the mean of their softened probabilities and with all their embeddings side by side. The
-    mean when not given."""
+    with the mean of their probabilities, softened as in the loss that compares them, and with all
+    their embeddings side by side. The mean when not given."""
 
 
 class MethodEntry(MethodOverride):
@@ -187,7 +187,7 @@ class Ablation(Settings):
     values, for example `[{training: {batch_size: 128, lr: 0.1}}, ...]`, which are run as they are.
     """
     seeds: Seeds | None = None
-    """Seeds; the experiment's when not given."""
+    """Seeds; those of the pair when not given."""
     protocols: tuple[Id, ...] = ()
     """Entries of `protocols` that are run on every variant."""
     title: str | None = None
@@ -214,11 +214,17 @@ class ProtocolEntry(Settings):
     options: dict[str, Any] = Field(default_factory=dict)
     """Options of the protocol."""
     pairs: tuple[Id, ...] | None = None
-    """Ids of the pairs whose networks are evaluated; all when not given."""
+    """Ids of the pairs whose networks are evaluated; all when not given. None of them, `[]`, leaves
+    the protocol to the ablations that name it."""
     methods: tuple[Id, ...] | None = None
     """Ids of the method entries whose students are evaluated; all when not given."""
     seeds: Seeds | None = None
     """Seeds of the students that are evaluated; all when not given."""
+
+    def covers(self, pair: str, method: str, seed: int) -> bool:
+        """Tell whether a student of the comparison is evaluated."""
+        chosen = ((pair, self.pairs), (method, self.methods), (seed, self.seeds))
+        return all(names is None or name in names for name, names in chosen)
 
 
 class Report(Settings):
@@ -357,24 +363,31 @@ def check(experiment: Experiment) -> None:
         if found not in allowed:
             raise ParamsError(path, str(unknown_name(kind, found, allowed)))
     for name, ablation in experiment.ablations.items():
-        reserved = [*RESERVED_TABLES, *experiment.protocols]
-        if name in reserved:
-            taken = ", ".join(reserved)
-            raise ParamsError(("ablations", name), f"this id names a table (taken: {taken})")
+        _require_free(("ablations", name), [*RESERVED_TABLES, *experiment.protocols])
         if not ablation.vary and len(ablation.pairs) == len(ablation.methods) == 1:
             raise ParamsError(("ablations", name, "vary"), "nothing is varied; give an axis")
     if not any(starmap(experiment.compares, product(experiment.pairs, experiment.methods))):
         raise ParamsError(
             ("pairs",), "no method entry is run for any pair; see their only and without"
         )
-    for name, entry in experiment.methods.items():
+    entries = experiment.methods.items()
+    for name, entry in entries:
         method_options(entry.method or name, entry.options, ("methods", name, "options"))
+    of_methods = [methods.load(entry.method or name).section for name, entry in entries]
     for name, chosen in experiment.protocols.items():
+        _require_free(("protocols", name), [*RESERVED_TABLES, *filter(None, of_methods)])
         protocol_options(name, chosen)
     if experiment.report.baseline not in experiment.methods and "ce" in experiment.methods:
         allowed = list(experiment.methods)
         message = str(unknown_name("method entry", experiment.report.baseline, allowed))
         raise ParamsError(("report", "baseline"), message)
+
+
+def _require_free(path: tuple[str, str], taken: list[str]) -> None:
+    """Check that an id does not name another table or section of the report."""
+    if path[1] in taken:
+        known = ", ".join(dict.fromkeys(taken))
+        raise ParamsError(path, f"this id names another part of the report (taken: {known})")
 
 
 def method_options(method: str, options: Mapping[str, Any], path: tuple[str | int, ...]) -> Any:

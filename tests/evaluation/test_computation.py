@@ -213,10 +213,20 @@ def test_a_batch_has_no_more_images_than_there_are(shared_project: Project) -> N
 
 def test_a_batch_size_that_the_sampler_cannot_make_is_refused(project: Project) -> None:
     training = {"epochs": 1, "instances": 4}
-    planned = with_protocol(project, {"training": training}, batch_size=10)
-    wanted = r"^protocol 'computation': options.batch_size: found 10; .*instances, 4$"
+    wanted = r"protocols.computation: options.batch_size: found 10; .*instances, 4$"
     with pytest.raises(UserError, match=wanted):
-        figures(project, planned, "ce")
+        with_protocol(project, {"training": training}, batch_size=10)
+
+
+def test_the_step_sees_images_of_the_size_that_training_does(shared_project: Project) -> None:
+    boxes = {"kind": "random-resized-crop", "size": 16}
+    augmentation = {"data": {"source": "digits", "split": {"per_class": 8}, "augmentation": boxes}}
+    changed = {f"!{name}": value for name, value in augmentation.items()}
+    large = figures(shared_project, with_protocol(shared_project, changed), "ce")
+    small = figures(shared_project, with_protocol(shared_project, {}), "ce")
+    # Whole images are classified as they are.
+    assert large["flops"] == small["flops"]
+    assert large["step_flops"] > 3.5 * small["step_flops"]
 
 
 def test_several_teachers_count_together(shared_project: Project) -> None:

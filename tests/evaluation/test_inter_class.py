@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from project import Project
 from protocol_runs import drawn, measure
 
+from distillery.artifacts import Artifact
 from distillery.evaluation import inter_class
 from distillery.evaluation.inter_class import (
     class_correlations,
@@ -16,6 +18,7 @@ from distillery.evaluation.inter_class import (
     off_diagonal_mean,
 )
 from distillery.predictions import Predictions
+from distillery.reporting.results import Results
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -145,3 +148,26 @@ def test_nothing_is_said_of_a_network_whose_logits_are_all_constant(tmp_path: Pa
     own = with_logits(teacher, np.ones_like(teacher.logits))
     metrics, _ = measure(tmp_path, inter_class, own, teacher)
     assert list(metrics) == ["class_mean_difference"]
+
+
+def test_a_student_of_two_pairs_is_compared_with_the_teacher_of_each(project: Project) -> None:
+    """Cross-entropy is one run in both pairs, and its details are those of two comparisons."""
+    changes = {
+        "training": {"epochs": 1},
+        "teachers": {"u": {"arch": "resnet8", "seed": 1}},
+        "pairs": {"q": {"teacher": "u", "student": "resnet8"}},
+        "!protocols": {"inter-class": {}},
+    }
+    planned = project.plan(changes)
+    project.make_all(planned)
+    results = Results.read(planned.report, Artifact(project.data / planned.collected))
+    first, second = results.students.itertuples()
+    assert first.run == second.run
+    details = results.details("inter-class")
+    for student in (first, second):
+        about = (details["run"] == student.run) & (details["teacher_key"] == student.teacher_key)
+        found = shown(details[about], "correlation")
+        assert found.shape == (10, 10)
+        mean = results.students.loc[student.Index, "inter-class/correlation_difference"]
+        assert off_diagonal_mean(found) == pytest.approx(mean, rel=1e-5)
+    assert len(set(results.students["inter-class/correlation_difference"])) == 2

@@ -25,6 +25,7 @@ from distillery.embeddings.extract import Features
 from distillery.embeddings.views import ViewSchedule
 from distillery.errors import UserError
 from distillery.evaluation import transfer
+from distillery.evaluation.known import Known
 from distillery.evaluation.transfer import Options, check, descended, fitted, voted
 from distillery.models.base import Outputs, describe
 from distillery.training.feed import Feed
@@ -133,13 +134,13 @@ def test_options_of_the_other_probe_are_refused(options: dict[str, Any], problem
 def test_grey_and_colour_are_told_apart_when_the_plan_is_made(project: Project) -> None:
     spec = describe("resnet8", num_classes=10, in_channels=1, image_size=8)
     options = Options(data="other")
-    check(options, spec, (8, 1), (96, 1))
-    check(options, spec, None, (96, 3))
-    check(options, spec, (8, 1), None)
+    check(options, Known(spec, spec, {}, (8, 1), (96, 1)))
+    check(options, Known(spec, spec, {}, None, (96, 3)))
+    check(options, Known(spec, spec, {}, (8, 1), None))
     with pytest.raises(
         UserError, match=r"options\.data: .*'other' have 3 channel.*have 1;.*`channels`"
     ):
-        check(options, spec, (8, 1), (96, 3))
+        check(options, Known(spec, spec, {}, (8, 1), (96, 3)))
     changes = {
         "datasets": {"other": {"source": "stl10"}},
         "protocols": {"to-stl10": {"protocol": "transfer", "options": {"data": "other"}}},

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from distillery.artifacts import Artifact, Run, Workspace, produce
+from distillery.reporting.results import Results
 
 TITLES = {"ce": "CE", "kd": "KD", "crd": "CRD + KD"}
 
@@ -168,3 +169,9 @@ def make_study(
                     teacher_key=teacher_keys[0],
                 )
     return study
+
+
+def with_teachers(results: Results, details: pd.DataFrame) -> pd.DataFrame:
+    """Add the column that says which teacher networks were compared with."""
+    known = results.runs[["run", "teacher_key"]].drop_duplicates()
+    return details.merge(known, on="run")

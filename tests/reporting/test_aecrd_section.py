@@ -65,7 +65,7 @@ def results_of(study: Study, folder: Path) -> Results:
 
 
 def drawn(results: Results) -> dict[str, drawing.Drawing]:
-    looks = drawing.styles(results.methods, results.baseline)
+    looks = drawing.styles(results.labels, results.baseline)
     return {figure.name: figure for figure in aecrd.figures(results, ENTRY, looks)}
 
 

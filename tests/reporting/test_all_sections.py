@@ -52,7 +52,7 @@ def test_an_entry_without_rows_has_empty_tables_and_figures_that_say_so(
         assert table.references == 0
         for write in rendering.FORMATS.values():
             assert write(table)
-    looks = drawing.styles(results.methods, results.baseline)
+    looks = drawing.styles(results.labels, results.baseline)
     figures = list(section.figures(results, ENTRY, looks))
     assert [figure.name for figure in figures] == [
         files.section(ENTRY, suffix) for suffix in section.FIGURES

@@ -61,7 +61,7 @@ def results_of(study: Study, folder: Path) -> Results:
 
 
 def drawn(results: Results) -> list[drawing.Drawing]:
-    looks = drawing.styles(results.methods, results.baseline)
+    looks = drawing.styles(results.labels, results.baseline)
     return [*attention.figures(results, ENTRY, looks)]
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_up_results import Study, make_study
+from made_up_results import Study, make_study, with_teachers
 from published import read
 
 from distillery.reporting import drawing
@@ -51,11 +51,11 @@ def results_of(study: Study, folder: Path, channels: int = 3) -> Results:
         details.append(observed(row["run"], number + 1, channels))
         row[f"{ENTRY}/map_cosine"] = 0.9 + number / 1000
     results = read(study, folder)
-    return replace(results, found={ENTRY: pd.concat(details)})
+    return replace(results, found={ENTRY: with_teachers(results, pd.concat(details))})
 
 
 def drawn(results: Results) -> drawing.Drawing:
-    looks = drawing.styles(results.methods, results.baseline)
+    looks = drawing.styles(results.labels, results.baseline)
     (only,) = attention_maps.figures(results, ENTRY, looks)
     return only
 

@@ -2,7 +2,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 from made_up_results import Study, make_study
 from varied_alone import NETWORKS, TITLE, with_varied_alone
@@ -60,12 +59,13 @@ def read(study: Study, folder: Path, *, device: str | None = "A Fast Device") ->
     results = Results.read(study.report, study.publish(folder))
     if device is None:
         return results
-    details = pd.DataFrame({"run": results.runs["run"], "device": device, "milliseconds": 1.0})
+    about = results.runs[["run", "teacher_key"]]
+    details = about.assign(device=device, milliseconds=1.0)
     return replace(results, found={ENTRY: details})
 
 
 def drawn(results: Results) -> dict[str, drawing.Drawing]:
-    looks = drawing.styles(results.methods, results.baseline)
+    looks = drawing.styles(results.labels, results.baseline)
     return {each.name: each for each in computation.figures(results, ENTRY, looks)}
 
 

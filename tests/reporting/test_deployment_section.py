@@ -40,7 +40,7 @@ def measured(study: Study) -> Study:
 
 
 def drawn(results: Results) -> dict[str, drawing.Drawing]:
-    looks = drawing.styles(results.methods, results.baseline)
+    looks = drawing.styles(results.labels, results.baseline)
     return {each.name: each for each in deployment.figures(results, ENTRY, looks)}
 
 

@@ -21,7 +21,7 @@ def read(tmp_path: Path) -> Callable[[Study], Results]:
 
 
 def looks(results: Results) -> dict[str, drawing.Style]:
-    return drawing.styles(results.methods, results.baseline)
+    return drawing.styles(results.labels, results.baseline)
 
 
 def ticks(panel: Axes, axis: str = "x") -> list[str]:

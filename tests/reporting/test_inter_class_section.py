@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from made_up_results import Study, make_study
+from made_up_results import Study, make_study, with_teachers
 from published import read
 
 from distillery.reporting import drawing
@@ -44,11 +44,11 @@ def results_of(study: Study, folder: Path, classes: int = 10, **scales: float) -
         row[f"{ENTRY}/correlation_difference"] = scale * 0.8
         row[f"{ENTRY}/class_mean_difference"] = scale * 8
     results = read(study, folder)
-    return replace(results, found={ENTRY: pd.concat(details)})
+    return replace(results, found={ENTRY: with_teachers(results, pd.concat(details))})
 
 
 def drawings(results: Results) -> list[drawing.Drawing]:
-    looks = drawing.styles(results.methods, results.baseline)
+    looks = drawing.styles(results.labels, results.baseline)
     return list(inter_class.figures(results, ENTRY, looks))
 
 

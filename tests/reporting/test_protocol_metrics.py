@@ -2,7 +2,6 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-import pandas as pd
 import pytest
 from made_up_results import Study, make_study
 from published import read
@@ -71,22 +70,43 @@ def test_points_have_both_metrics(tmp_path: Path) -> None:
 
 def test_labels_of_methods_outside_the_comparison_are_their_titles(tmp_path: Path) -> None:
     results = read(measured(), tmp_path)
-    assert protocol_metrics.method_labels(results, results.students) == results.methods
-    labels = protocol_metrics.method_labels(results, results.runs.query("table == 'temperature'"))
-    assert labels == {**results.methods, METHOD: TITLE}
+    assert results.labels == {**results.methods, METHOD: TITLE}
     assert protocol_metrics.pairs_of(results, results.runs) == [PAIR, "p0", "p1"]
 
 
 def test_a_figure_of_single_runs_shows_the_first_compared_pair(tmp_path: Path) -> None:
     study = measured()
     results = read(study, tmp_path)
-    pair, teachers, students = protocol_metrics.first_seeds(results, results.runs[["run"]])
+    details = results.runs[["run", "teacher_key"]].drop_duplicates()
+    pair, teachers, students = protocol_metrics.first_seeds(results, details)
     assert pair == "p0"
-    assert teachers == [("Teacher", study.rows[0]["run"])]
+    assert runs_of(teachers) == [("Teacher", study.rows[0]["run"])]
     firsts = study.runs.query("table == 'main' and pair == 'p0' and seed == 0")["run"]
-    assert students == [*zip(["CE", "KD", "CRD + KD"], firsts, strict=True)]
-    none = protocol_metrics.first_seeds(results, pd.DataFrame(columns=["run"]))
+    assert runs_of(students) == [*zip(["CE", "KD", "CRD + KD"], firsts, strict=True)]
+    none = protocol_metrics.first_seeds(results, details.iloc[:0])
     assert none == ("", [], [])
+
+
+def test_one_network_in_two_pairs_is_shown_beside_the_teacher_of_its_pair(tmp_path: Path) -> None:
+    """A student without a teacher is one run in all pairs, compared with another teacher each."""
+    study = measured()
+    first = {row["seed"]: row for row in study.rows if (row["pair"], row["method"]) == ("p0", "ce")}
+    for row in study.rows:
+        if (row["pair"], row["method"]) == ("p1", "ce"):
+            row |= {name: first[row["seed"]][name] for name in ("run", "key")}
+    results = read(study, tmp_path)
+    details = results.runs[["run", "teacher_key", "pair"]].drop_duplicates()
+    pair, _, students = protocol_metrics.first_seeds(results, details)
+    assert (pair, students[0].details["pair"].tolist()) == ("p0", ["p0"])
+    of_second = details[details["teacher_key"] == results.teacher_of("p1")["key"].item()]
+    pair, teachers, students = protocol_metrics.first_seeds(results, of_second)
+    assert (pair, len(teachers)) == ("p1", 1)
+    assert [shown.label for shown in students] == ["CE", "KD", "CRD + KD"]
+    assert students[0].details["pair"].tolist() == ["p1"]
+
+
+def runs_of(shown: list[protocol_metrics.Shown]) -> list[tuple[str, str]]:
+    return [(label, details["run"].item()) for label, details in shown]
 
 
 @pytest.mark.parametrize("section", METRICS, ids=lambda section: section.TITLE)
@@ -95,7 +115,7 @@ def test_a_pair_outside_the_comparison_is_not_compared(tmp_path: Path, section: 
     (table,) = section.tables(results, ENTRY)
     assert len(table.rows) == 2 + 2 * 3
     assert NETWORKS not in {row[0].text for row in table.rows}
-    looks = drawing.styles(results.methods, results.baseline)
+    looks = drawing.styles(results.labels, results.baseline)
     for drawn in section.figures(results, ENTRY, looks):
         titles = [panel.get_title() for panel in drawn.figure.axes]
         assert titles == ["resnet56 → resnet20", "resnet57 → resnet21"]

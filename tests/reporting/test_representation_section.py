@@ -29,7 +29,7 @@ def measured(study: Study, entry: str = "geometry") -> Study:
 
 
 def drawn(results: Results) -> drawing.Drawing:
-    looks = drawing.styles(results.methods, results.baseline)
+    looks = drawing.styles(results.labels, results.baseline)
     (only,) = representation.figures(results, "geometry", looks)
     return only
 

@@ -53,7 +53,7 @@ def studied(name: str, entry: str = "varied", **changes: Any) -> Study:
 
 
 def drawn(module: ModuleType, results: Results, entry: str = "varied") -> drawing.Drawing:
-    looks = drawing.styles(results.methods, results.baseline)
+    looks = drawing.styles(results.labels, results.baseline)
     (only,) = module.figures(results, entry, looks)
     assert isinstance(only, drawing.Drawing)
     return only
@@ -111,7 +111,7 @@ def test_the_figure_has_a_panel_a_pair_and_a_line_a_method(tmp_path: Path, name:
     results = read(studied(name), tmp_path)
     figure = drawn(module, results).figure
     (table,) = module.tables(results, "varied")
-    looks = drawing.styles(results.methods, results.baseline)
+    looks = drawing.styles(results.labels, results.baseline)
     assert [panel.get_title() for panel in figure.axes] == [
         "resnet56 → resnet20",
         "resnet57 → resnet21",

@@ -76,11 +76,14 @@ def test_without_the_baseline_there_are_no_gains(make: Callable[..., Study]) -> 
 def test_gaps_are_dashes(study: Study) -> None:
     study.rows = [r for r in study.rows if (r["pair"], r["method"]) != ("p1", "kd")]
     for row in study.rows:
-        if (row["pair"], row["method"]) == ("p0", "kd"):
+        if (row["pair"], row["method"]) == ("p0", "crd"):
             row["test_top1"] = np.nan
     table = tables.main(read(study))
-    assert shown(table)[2] == ["KD", "–", "–"]
-    assert "kd" not in set(table.data["method"])
+    assert shown(table)[2][::2] == ["KD", "–"]
+    assert shown(table)[3][:2] == ["CRD + KD", "–"]
+    found = set(zip(table.data["pair"], table.data["method"], strict=True))
+    assert found >= {("p0", "kd"), ("p1", "crd")}
+    assert not found & {("p1", "kd"), ("p0", "crd")}
 
 
 def test_one_seed_has_no_deviation(make: Callable[..., Study]) -> None:
@@ -200,7 +203,7 @@ def test_what_an_untrained_classifier_says_is_no_accuracy(study: Study, tmp_path
     for row in study.rows:
         row["classifies"] = row["method"] != "kd"
     results = Results.read(study.report, study.publish(tmp_path))
-    assert [row[1:] for row in shown(tables.main(results)) if row[0] == "KD"] == [["–", "–"]]
+    assert [row[0] for row in shown(tables.main(results))] == ["Teacher", "CE", "CRD + KD"]
     of_kd = [row for row in shown(tables.runs(results)) if row[2] == "KD"]
     assert of_kd
     assert all(row[5:7] == ["–", "–"] for row in of_kd)
@@ -209,6 +212,30 @@ def test_what_an_untrained_classifier_says_is_no_accuracy(study: Study, tmp_path
     assert set(curves["method"]) == {"ce", "crd"}
     drawn = [drawing.name for drawing in figures.all_figures(results)]
     assert "accuracy" in drawn
+
+
+def test_methods_of_one_title_are_told_apart_wherever_they_are(make: Callable[..., Study]) -> None:
+    study = make(pairs=1)
+    for row in study.rows:
+        if row["table"] == "temperature":
+            row |= {"method": "crd-alone", "title": "CRD + KD"}
+    results = read(study)
+    labels = {"ce": "CE", "kd": "KD", "crd": "CRD + KD (crd)", "crd-alone": "CRD + KD (crd-alone)"}
+    assert results.labels == labels
+    assert {row[2] for row in shown(tables.runs(results))} >= {*labels.values()}
+    assert [row[0] for row in shown(tables.main(results))][1:] == [*labels.values()][:3]
+
+
+def test_each_pair_of_an_ablation_has_a_best_variant(make: Callable[..., Study]) -> None:
+    study = make(pairs=2, seeds=1)
+    varied = [row for row in study.rows if row["table"] == "temperature"]
+    twins = [{**row, "pair": "p1", "key": f"{row['key']}1"} for row in varied]
+    study.rows += twins
+    for place, row in enumerate(varied + twins):
+        row["test_top1"] = 70.0 + place
+    table = tables.ablation(read(study), "temperature")
+    assert [row[1].strong for row in table.rows] == [False, True, False, True]
+    assert "The best variant of each pair is bold" in table.caption
 
 
 def test_settings_that_a_variant_leaves_alone_are_dashes(make: Callable[..., Study]) -> None:
@@ -221,5 +248,5 @@ def test_settings_that_a_variant_leaves_alone_are_dashes(make: Callable[..., Stu
     assert [row[:2] for row in shown(table)] == [["1", "–"], ["2", "0"]]
     variants = {row[3] for row in shown(tables.runs(results))}
     assert variants == {"", "lr 1", "lr 2, kd 0"}
-    looks = styles(results.methods, results.baseline)
+    looks = styles(results.labels, results.baseline)
     assert ablation_figure.draw(results, "listed", looks).figure.axes

@@ -26,7 +26,7 @@ def measured(study: Study, entry: str = "to-stl10") -> Study:
 
 
 def drawn(results: Results) -> drawing.Drawing:
-    looks = drawing.styles(results.methods, results.baseline)
+    looks = drawing.styles(results.labels, results.baseline)
     (only,) = transfer.figures(results, "to-stl10", looks)
     return only
 

@@ -29,6 +29,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from distillery.artifacts import Artifact, open_input
 from distillery.data.card import Card
+from distillery.data.settings import Augmentation
 from distillery.devices import device_for_inference
 from distillery.errors import UserError
 from distillery.methods.base import Batch
@@ -47,6 +48,7 @@ from distillery.training.settings import Training
 
 if TYPE_CHECKING:
     from distillery.artifacts import Workspace
+    from distillery.evaluation.known import Known
 
 Teach = Callable[[Tensor], Outputs]
 
@@ -80,6 +82,16 @@ class Options(Settings):
     """CPU threads."""
 
 
+def check(options: Options, known: Known) -> None:
+    """Raise ``UserError`` when the run's class-balanced batches cannot be so large."""
+    instances = known.training.get("instances")
+    if options.batch_size and instances and options.batch_size % instances:
+        raise UserError(
+            f"options.batch_size: found {options.batch_size}; allowed are multiples of "
+            f"training.instances, {instances}"
+        )
+
+
 def run(work: Workspace) -> None:
     """Write ``metrics.json`` and, one timing a row, ``details.parquet``.
 
@@ -109,7 +121,7 @@ def run(work: Workspace) -> None:
     card = Card.load(work.inputs["prepared"])
     clock = Clock(device, options.warmup, options.repeats)
     training = training_of(network, options.batch_size)
-    spec = _describe(network, card)
+    spec = _describe(network, card, card.shape[0])
     figures: dict[str, float] = {"parameters": spec.parameters, "flops": forward_flops(spec)}
     times: dict[str, np.ndarray] = {}
     size = training.batch_size
@@ -283,7 +295,9 @@ def training_steps(
     """Rebuild the training step of a run."""
     settings = trained.settings
     sources, cached_as = _teachers(data, trained)
-    spec, specs = _describe(trained, card), [_describe(source, card) for source in sources]
+    # Random boxes can have another size than the whole images that are classified.
+    side = Augmentation(**settings["augmentation"]).output_side(card.shape[0])
+    spec, *specs = (_describe(network, card, side) for network in (trained, *sources))
     live = [] if cached_as else [_load(source, card, device) for source in sources]
     labels = _labels(data, trained)
     student = _load(trained, card, device).requires_grad_(True)
@@ -359,11 +373,6 @@ def training_of(trained: Artifact, batch_size: int | None) -> Training:
     training = Training(**trained.settings.get("training", {}))
     if batch_size is None:
         return training
-    if training.instances and batch_size % training.instances:
-        raise UserError(
-            f"protocol 'computation': options.batch_size: found {batch_size}; allowed are "
-            f"multiples of the run's training.instances, {training.instances}"
-        )
     return training.model_copy(update={"batch_size": batch_size})
 
 
@@ -373,10 +382,10 @@ def _labels(data: Path, trained: Artifact) -> Tensor:
     return torch.from_numpy(csv.read_csv(split.file("train.csv"))["label"].to_numpy().copy())
 
 
-def _describe(trained: Artifact, card: Card) -> ModelSpec:
-    card = card.of_channels(channels_of(trained))
-    size, _, channels = card.shape
-    return describe(trained.settings["arch"], len(card.classes), channels, size)
+def _describe(trained: Artifact, card: Card, side: int) -> ModelSpec:
+    """Return a network's shape for images with sides of ``side``."""
+    channels = card.of_channels(channels_of(trained)).shape[2]
+    return describe(trained.settings["arch"], len(card.classes), channels, side)
 
 
 def _load(trained: Artifact, card: Card, device: torch.device) -> Classifier:

@@ -4,8 +4,8 @@ A protocol's module has ``Options`` (its settings), ``TITLE``, and ``run(work)``
 ``metrics.json``, a flat mapping of names to numbers, and may write ``details.parquet``, any tidy
 table. It may have
 
-* ``check(options, network, source, target)``, which raises ``UserError`` when the plan is made and
-  the network or the shapes (side, channels) of the data sets do not fit;
+* ``check(options, known)``, which raises ``UserError`` when the plan is made and what is ``known``
+  of the network, its teacher, its training or the data sets does not fit;
 * ``data_set(options)``, the id of another data set, None for the experiment's own, and
   ``extract_settings(options)``: ``run`` then finds it as the input ``target``, and the network's
   embeddings of it as the input ``features``;
@@ -21,7 +21,7 @@ from types import ModuleType
 from distillery import registry
 
 _PACKAGE = "distillery.evaluation"
-_NOT_PROTOCOLS = ("registry",)
+_NOT_PROTOCOLS = ("known", "registry")
 
 
 def names() -> list[str]:

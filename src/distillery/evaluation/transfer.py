@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from distillery.artifacts import Workspace
-    from distillery.models.base import Classifier, ModelSpec
+    from distillery.evaluation.known import Known
+    from distillery.models.base import Classifier
     from distillery.training.feed import Feed
 
 TITLE = "Transfer of the representation"
@@ -82,13 +83,9 @@ def extract_settings(options: Options) -> dict[str, Any]:
     return {"normalisation": options.normalisation}
 
 
-def check(
-    options: Options,
-    network: ModelSpec,
-    source: tuple[int, int] | None,
-    target: tuple[int, int] | None,
-) -> None:
+def check(options: Options, known: Known) -> None:
     """Raise ``UserError`` when one data set is grey and the other one is not."""
+    source, target = known.source, known.target
     if source and target and source[1] != target[1]:
         name = f"'{options.data}'" if options.data else "the experiment's data set"
         raise UserError(

@@ -23,6 +23,7 @@ from distillery.schema import Settings
 
 if TYPE_CHECKING:
     from distillery.artifacts import Workspace
+    from distillery.evaluation.known import Known
 
 TITLE = "t-SNE"
 
@@ -52,6 +53,16 @@ class Options(Settings):
     """Seed of t-SNE, which decides little where it begins with the principal components."""
 
 
+def check(options: Options, known: Known) -> None:
+    """Raise ``UserError`` when a joint map needs features of one dimension, and there are two."""
+    dimensions = known.network.embedding_dim, known.teacher.embedding_dim
+    if options.joint and options.space == "embedding" and dimensions[0] != dimensions[1]:
+        raise UserError(
+            "options.joint needs features of one dimension, but the network has "
+            f"{dimensions[0]} and its teacher {dimensions[1]} (options.space: logits always fits)"
+        )
+
+
 def run(work: Workspace) -> None:
     """Write ``metrics.json`` and ``details.parquet``.
 
@@ -64,8 +75,7 @@ def run(work: Workspace) -> None:
     set), ``label``, ``class``, ``x``, ``y``.
 
     Raises:
-        UserError: a class is unknown or has no test images, there are too few images, or the
-            dimensions do not allow a joint map.
+        UserError: a class is unknown or has no test images, or there are too few images.
     """
     options = Options(**work.run.settings["options"])
     names = Card.load(work.inputs["prepared"]).classes
@@ -166,12 +176,6 @@ def _features(told: Predictions, images: np.ndarray, options: Options) -> np.nda
 
 def _map(joined: dict[str, np.ndarray], options: Options) -> dict[str, np.ndarray]:
     """Return the places of the features of one network, or of two of them on one map."""
-    dimensions = [features.shape[1] for features in joined.values()]
-    if len(set(dimensions)) > 1:
-        raise UserError(
-            "protocol 'tsne': options.joint needs features of one dimension, but the network has "
-            f"{dimensions[0]} and its teacher {dimensions[1]} (options.space: logits always fits)"
-        )
     places = embed(np.vstack([*joined.values()]), options)
     return dict(zip(joined, np.split(places, len(joined)), strict=True))
 

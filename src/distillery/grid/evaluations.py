@@ -9,6 +9,7 @@ from types import ModuleType
 from distillery.artifacts import Run
 from distillery.errors import UserError, unknown_name
 from distillery.evaluation import registry as protocols
+from distillery.evaluation.known import Known
 from distillery.grid.data_sets import DataSets
 from distillery.grid.runs import Runs
 from distillery.models import registry as models
@@ -83,7 +84,7 @@ class Evaluations:
             target = self._target(module.data_set(options), network.data, name)
             inputs["target"] = self._runs.prepared(target)
             inputs["features"] = self._features(module, options, network, inputs["target"])
-        self._check(name, module, options, network, target)
+        self._check(name, module, options, network, teacher, target)
         modules = [models.module_of(network.arch), models.module_of(teacher.arch)]
         if getattr(module, "USES_METHOD", False):
             modules += network.method_modules
@@ -91,7 +92,7 @@ class Evaluations:
             "protocol": entry.protocol or name,
             "options": options.model_dump(mode="json"),
         }
-        slug = f"{network.run.slug}-{name}"
+        slug = f"{network.run.slug}-{settings['protocol']}"
         return self._runs.add("evaluate", slug, settings, inputs, tuple(modules))
 
     def _target(self, found: str | None, own: str | None, protocol: str) -> str | None:
@@ -130,15 +131,24 @@ class Evaluations:
         module: ModuleType,
         options: Settings,
         network: Network,
+        teacher: Network,
         target: str | None,
     ) -> None:
         """Check that a protocol can be run on a network, as far as that is known."""
         if not hasattr(module, "check"):
             return
-        channels = network.run.settings.get("channels")
-        spec = self._data_sets.spec(network.arch, network.data, channels)
+        own, other = (
+            self._data_sets.spec(each.arch, each.data, each.run.settings.get("channels"))
+            for each in (network, teacher)
+        )
+        known = Known(
+            network=own,
+            teacher=other,
+            training=network.run.settings.get("training", {}),
+            source=self._data_sets.shape(network.data),
+            target=self._data_sets.shape(target),
+        )
         try:
-            own, other = (self._data_sets.shape(data) for data in (network.data, target))
-            module.check(options, spec, own, other)
+            module.check(options, known)
         except UserError as error:
             raise ParamsError(("protocols", name), str(error)) from None

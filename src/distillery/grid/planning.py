@@ -175,9 +175,7 @@ def _protocols_of_student(experiment: Experiment, student: Student, seed: int) -
     return tuple(
         name
         for name, entry in experiment.protocols.items()
-        if student.pair_id in (entry.pairs or (student.pair_id,))
-        and student.entry_id in (entry.methods or (student.entry_id,))
-        and seed in (entry.seeds or (seed,))
+        if entry.covers(student.pair_id, student.entry_id, seed)
     )
 
 
@@ -190,5 +188,7 @@ def _protocols_of_teacher(experiment: Experiment, teacher: str) -> tuple[str, ..
         and any(experiment.compares(name, entry) for entry in experiment.methods)
     }
     return tuple(
-        name for name, entry in experiment.protocols.items() if taught & set(entry.pairs or taught)
+        name
+        for name, entry in experiment.protocols.items()
+        if taught & set(taught if entry.pairs is None else entry.pairs)
     )

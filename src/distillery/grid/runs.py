@@ -114,7 +114,6 @@ class Runs:
         common = self._common_settings(
             student.data, student.training, self._experiment.embeddings.seed
         )
-        is_joint = student.combination == "joint"
         settings = {
             "arch": arch,
             "seed": seed,
@@ -124,7 +123,7 @@ class Runs:
             "weights": student.weights.model_dump(mode="json"),
             "kd_temperature": student.entry.kd_temperature if student.uses_kd else None,
             "ensemble": student.combination,
-            "joint_temperature": student.entry.kd_temperature if is_joint else None,
+            "joint_temperature": student.joint_temperature,
             **common,
         }
         inputs = {

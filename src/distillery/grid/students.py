@@ -89,6 +89,18 @@ class Student:
         return self.uses_teacher and self.method.trains_from_cache()
 
     @property
+    def joint_temperature(self) -> float | None:
+        """Temperature at which the probabilities of teachers that teach jointly are averaged.
+
+        That of the loss that compares them: of the method if it is one of logits, else of KD.
+        """
+        if self.combination != "joint":
+            return None
+        of_logits = self.method.needs == frozenset({"logits"})
+        own: float | None = getattr(self.options, "temperature", None) if of_logits else None
+        return own or self.entry.kd_temperature
+
+    @property
     def combination(self) -> Combination | None:
         """How several teachers teach; None unless there are several."""
         several = len(self.teachers) > 1 and self.uses_teacher
@@ -188,6 +200,13 @@ def _check(experiment: Experiment, data_sets: DataSets, student: Student, place:
             raise ParamsError(place, f"{why} leaves no joint embedding (allowed: mean, sum)")
         if any(teacher.channels != sees for teacher in teachers):
             raise ParamsError(place, f"{why} then has to see the student's channels")
+    at, kd_at = student.joint_temperature, student.entry.kd_temperature
+    if student.uses_kd and at and at != kd_at:
+        raise ParamsError(
+            place,
+            f"the teachers' joint probabilities are those at one temperature, but that of "
+            f"'{student.entry.method}' is {at:g} and kd_temperature {kd_at:g}; set both alike",
+        )
     student_spec = data_sets.spec(student.pair.student, student.data, sees)
     specs = [data_sets.spec(each.arch, student.data, each.channels) for each in teachers]
     if student.combination == "joint":

@@ -60,7 +60,7 @@ def axes_of(ablation: Ablation) -> list[str]:
 
 
 def study_of(name: str, entry: ProtocolEntry, experiment: Experiment) -> Ablation | None:
-    """Return what a protocol trains, if that is how it works (few-shot, ensemble).
+    """Return what a protocol trains, if it does (few-shot, ensemble) and any pair has it.
 
     Args:
         name: id of the protocol's entry.
@@ -68,11 +68,15 @@ def study_of(name: str, entry: ProtocolEntry, experiment: Experiment) -> Ablatio
         experiment: what has all pairs and methods, which are meant when the entry names none.
     """
     module = protocols.load(entry.protocol or name)
-    if not protocols.is_study(module):
+    chosen, entries = (
+        tuple(known) if ids is None else ids
+        for ids, known in ((entry.pairs, experiment.pairs), (entry.methods, experiment.methods))
+    )
+    if not protocols.is_study(module) or not chosen or not entries:
         return None
     return Ablation(
-        pair=entry.pairs or tuple(experiment.pairs),
-        method=entry.methods or tuple(experiment.methods),
+        pair=chosen,
+        method=entries,
         vary=module.vary(protocol_options(name, entry)),
         seeds=entry.seeds,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -27,7 +27,8 @@ def run(work: Workspace) -> None:
 
     Where there are any, the diagnostics of training runs go to ``diagnostics.parquet``, and what
     protocols found beside their metrics to ``details-<entry>.parquet``. Their column ``run`` is the
-    location of the network.
+    location of the network. Details have ``teacher_key`` too: a network without a teacher of its
+    own is compared with the teacher of each pair that it is in.
 
     Columns of runs: the row's names (table, pair, method, title, variant as JSON, seed),
     ``classifies``, ``run`` (location) and ``key``, ``arch``, the training metrics,
@@ -38,25 +39,38 @@ def run(work: Workspace) -> None:
     rows = work.run.settings["rows"]
     tidy = [_tidy(row, work.inputs[row["run"]], work.inputs) for row in rows]
     pd.DataFrame(tidy).to_parquet(work.out / RUNS, index=False)
-    own = {row["run"]: row["run"] for row in rows}
-    _join(work, own, "history.parquet", CURVES)
-    _join(work, own, DIAGNOSTICS, DIAGNOSTICS)
+    trained = [({"run": run}, run) for run in dict.fromkeys(row["run"] for row in rows)]
+    _join(work, trained, "history.parquet", CURVES)
+    _join(work, trained, DIAGNOSTICS, DIAGNOSTICS)
     for entry in dict.fromkeys(entry for row in rows for entry in row["evaluations"]):
-        evaluated = {
-            row["run"]: row["evaluations"][entry] for row in rows if entry in row["evaluations"]
+        places = {
+            (row["run"], work.inputs[row["teacher"]].key): row["evaluations"][entry]
+            for row in rows
+            if entry in row["evaluations"]
         }
+        evaluated = [
+            ({"run": run, "teacher_key": key}, place) for (run, key), place in places.items()
+        ]
         _join(work, evaluated, _DETAILS, details_file(entry))
 
 
-def _join(work: Workspace, places: Mapping[str, str], name: str, target: str) -> None:
-    """Write the files of one name of several runs (network -> location) as one."""
-    found = {
-        network: work.inputs[place].file(name)
-        for network, place in places.items()
+def _join(
+    work: Workspace, places: Iterable[tuple[dict[str, str], str]], name: str, target: str
+) -> None:
+    """Write the files of one name of several runs as one.
+
+    Args:
+        work: where to read and write.
+        places: columns that say what a run is about, and its location.
+        name: name of the files.
+        target: name of the file to write.
+    """
+    tables = [
+        pd.read_parquet(work.inputs[place].file(name)).assign(**about)
+        for about, place in places
         if name in work.inputs[place].files
-    }
-    if found:
-        tables = [pd.read_parquet(path).assign(run=network) for network, path in found.items()]
+    ]
+    if tables:
         pd.concat(tables).to_parquet(work.out / target, index=False)
 
 

@@ -34,7 +34,7 @@ _MOST_BANDS = 10
 
 def all_figures(results: Results) -> Iterator[Drawing]:
     """Yield every figure of the report; to be drawn inside ``drawing.theme``."""
-    looks = styles(results.methods, results.baseline)
+    looks = styles(results.labels, results.baseline)
     yield accuracy(results, looks)
     yield learning_curves(results, looks)
     for name in results.report["ablations"]:

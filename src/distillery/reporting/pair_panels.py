@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from distillery.reporting.drawing import Style, legend_key, panels, styles
+from distillery.reporting.drawing import Style, legend_key, panels
 from distillery.reporting.results import Results
 
 if TYPE_CHECKING:
@@ -65,10 +65,3 @@ def point_keys(
         for method, label in labels.items()
         if method in drawn
     ]
-
-
-def looks_of(
-    results: Results, looks: Mapping[str, Style], methods: Iterable[str]
-) -> dict[str, Style]:
-    """Return the looks of the comparison's methods, and of others that only variants have."""
-    return {**styles(dict.fromkeys([*results.methods, *methods]), results.baseline), **looks}

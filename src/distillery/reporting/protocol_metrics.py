@@ -8,17 +8,16 @@ from typing import NamedTuple
 import pandas as pd
 
 from distillery.reporting import statistics
-from distillery.reporting.formatting import distinct
 from distillery.reporting.results import LAST, Results, records
 
 _IDENTITY = ("table", "pair", "method", "title", "variant", "run", "key", "teacher_key", "arch")
 
 
 class Shown(NamedTuple):
-    """A network that a figure of single runs shows: what it is called, and its location."""
+    """A network that a figure of single runs shows: what it is called, and its details."""
 
     label: str
-    run: str
+    details: pd.DataFrame
 
 
 def measured(networks: pd.DataFrame, entry: str) -> pd.DataFrame:
@@ -74,13 +73,6 @@ def pairs_of(results: Results, rows: pd.DataFrame) -> list[str]:
     return [pair for pair in results.pairs if pair in found]
 
 
-def method_labels(results: Results, rows: pd.DataFrame) -> dict[str, str]:
-    """Return the labels of the comparison's methods, and titles of others in these rows."""
-    others = rows[~rows["method"].isin(list(results.methods))].drop_duplicates("method")
-    titles = {str(row.method): str(row.title) for row in records(others)}
-    return {**results.methods, **distinct(titles)}
-
-
 def first_seeds(results: Results, details: pd.DataFrame) -> tuple[str, list[Shown], list[Shown]]:
     """Return what a figure of single runs shows: the first pair with details, its first seeds.
 
@@ -88,12 +80,22 @@ def first_seeds(results: Results, details: pd.DataFrame) -> tuple[str, list[Show
         The pair's id, its teacher if that has details, and its methods in their order; "" and
         nothing else where no student has details.
     """
-    students = results.students[results.students["run"].isin(details["run"])]
+    about = ["run", "teacher_key"]
+    found = dict(iter(details.groupby(about, sort=False)))
+    of_network = results.students[about].itertuples(index=False, name=None)
+    students = results.students.loc[[place in found for place in of_network]]
     pair = next(iter(pairs_of(results, students)), "")
-    runs = students[students["pair"] == pair].drop_duplicates("method").set_index("method")["run"]
-    teachers = results.teacher_of(pair)["run"]
+    first = students[students["pair"] == pair].drop_duplicates("method").set_index("method")
     return (
         pair,
-        [Shown("Teacher", run) for run in teachers[teachers.isin(details["run"])]],
-        [Shown(label, runs[method]) for method, label in results.methods.items() if method in runs],
+        [
+            Shown("Teacher", found[row.run, row.key])
+            for row in records(results.teacher_of(pair))
+            if (row.run, row.key) in found
+        ],
+        [
+            Shown(label, found[first.loc[method, "run"], first.loc[method, "teacher_key"]])
+            for method, label in results.labels.items()
+            if method in first.index
+        ],
     )

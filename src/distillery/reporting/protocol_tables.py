@@ -55,7 +55,7 @@ def name_cells(results: Results, pair: str, method: str, title: str) -> tuple[Ce
     """Return the cells that name a network: its pair and method, or the teacher."""
     if method == TEACHER:
         return Cell(DASH), Cell(f"Teacher {title}")
-    return Cell(str(results.pairs.get(pair, pair))), Cell(results.methods.get(method, title))
+    return Cell(str(results.pairs.get(pair, pair))), Cell(results.labels.get(method, title))
 
 
 def count_teachers(data: pd.DataFrame) -> int:

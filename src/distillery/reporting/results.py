@@ -104,8 +104,11 @@ class Results:
         return cls(report, unique, curves, found=found, **logged)
 
     def details(self, entry: str) -> pd.DataFrame:
-        """Return what a protocol found beside its metrics, with the network's location ``run``."""
-        return self.found.get(entry, pd.DataFrame(columns=["run"]))
+        """Return what a protocol found beside its metrics.
+
+        ``run`` is the network's location, ``teacher_key`` names what it was compared with.
+        """
+        return self.found.get(entry, pd.DataFrame(columns=["run", "teacher_key"]))
 
     @cached_property
     def teachers(self) -> pd.DataFrame:
@@ -118,14 +121,22 @@ class Results:
         return self._table("main")
 
     @cached_property
-    def methods(self) -> dict[str, str]:
-        """Method id -> label: the baseline, then the others as in the params file."""
+    def labels(self) -> dict[str, str]:
+        """Method id -> label: the baseline, the others as in the params file, those of variants."""
         titles = {
             str(method): " / ".join(rows["title"].unique())
             for method, rows in self.students.groupby("method", sort=False)
         }
+        for row in records(self.runs[self.runs["method"] != TEACHER]):
+            titles.setdefault(str(row.method), str(row.title))
         labels = distinct(titles)
         return dict(sorted(labels.items(), key=lambda item: item[0] != self.baseline))
+
+    @cached_property
+    def methods(self) -> dict[str, str]:
+        """The labels of the methods whose students have an accuracy in the comparison."""
+        compared = set(self.students.loc[self.students[LAST].notna(), "method"])
+        return {method: label for method, label in self.labels.items() if method in compared}
 
     @cached_property
     def pairs(self) -> dict[str, Networks]:
@@ -156,7 +167,7 @@ class Results:
     @property
     def baseline_label(self) -> str:
         """What legends call the baseline."""
-        return f"{self.methods.get(self.baseline, self.baseline)} (baseline)"
+        return f"{self.labels.get(self.baseline, self.baseline)} (baseline)"
 
     @cached_property
     def baselines(self) -> pd.Series:
@@ -208,7 +219,7 @@ class Results:
         known = self.report["ablations"]
         settings, runs = known.get(name) or self.report["sections"][name], self._table(name)
         pairs, methods = (list(runs[column].unique()) for column in ("pair", "method"))
-        labels = [self.methods.get(method, method) for method in methods]
+        labels = [self.labels[method] for method in methods]
         networks = [str(self.pairs.get(pair, pair)) for pair in pairs]
         label = labels[0] if len(labels) == 1 else f"{len(labels)} methods"
         subject = networks[0] if len(networks) == 1 else f"{len(networks)} pairs"
@@ -225,7 +236,7 @@ class Results:
 
     def _labelled(self, variant: dict[str, Any]) -> dict[str, Any]:
         """Return a variant with the labels of its pair and method, where these are axes."""
-        labels: dict[str, Mapping[str, Any]] = {"pair": self.pairs, "method": self.methods}
+        labels: dict[str, Mapping[str, Any]] = {"pair": self.pairs, "method": self.labels}
         return {
             axis: str(labels[axis].get(value, value)) if axis in labels else value
             for axis, value in variant.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,8 +20,8 @@ from distillery.reporting.drawing import (
     name_axes,
 )
 from distillery.reporting.formatting import DASH
-from distillery.reporting.pair_panels import MOST_BARS, looks_of, pair_panels
-from distillery.reporting.protocol_metrics import method_labels, pairs_of
+from distillery.reporting.pair_panels import MOST_BARS, pair_panels
+from distillery.reporting.protocol_metrics import pairs_of
 from distillery.reporting.results import LAST, Results, records
 from distillery.reporting.table import Cell, Table, mean_cell, runs_cell
 
@@ -47,8 +47,7 @@ class Axis:
 def table(results: Results, entry: str, axis: Axis, caption: str) -> Table:
     """Return accuracy: pairs and methods down, values across."""
     runs = _runs(results, entry, axis)
-    labels = method_labels(results, runs)
-    points = _points(results, runs, labels)
+    points = _points(results, runs)
     values = sorted(points["value"].unique())
     best = points.groupby(["pair", "value"])["mean"].transform(statistics.are_best)
     rows = []
@@ -58,7 +57,7 @@ def table(results: Results, entry: str, axis: Axis, caption: str) -> Table:
         rows.append(
             (
                 Cell(str(results.pairs[pair])),
-                Cell(labels[method]),
+                Cell(results.labels[method]),
                 *(cells.get(value, Cell(DASH)) for value in values),
                 runs_cell(" ".join(of_method["runs"])),
             )
@@ -80,28 +79,26 @@ def figure(
 ) -> Drawing:
     """Draw accuracy over the values, a panel for each pair and a line for each method."""
     runs = _runs(results, entry, axis)
-    labels = method_labels(results, runs)
-    points = _points(results, runs, labels)
+    points = _points(results, runs)
     name, methods = files.section(entry), list(points["method"].unique())
     has_bars = len(methods) <= MOST_BARS
     spread = "Mean and standard deviation over seeds." if has_bars else "Mean over seeds."
     caption = f"{caption} {spread}"
     if points.empty:
         return Drawing(name, caption, blank("There are no results."))
-    every = looks_of(results, looks, methods)
     sheet, grid = pair_panels(results, pairs_of(results, points), (4.2, 2.6), (2.4, 2.1))
     for pair, panel in grid.items():
         of_pair = points[points["pair"] == pair]
         for method, of_method in of_pair.groupby("method", sort=False):
-            _draw_line(panel, of_method, every[str(method)], has_bars=has_bars)
+            _draw_line(panel, of_method, looks[str(method)], has_bars=has_bars)
         values = sorted(of_pair["value"].unique())
         panel.set_xticks(values, [axis.write(value) for value in values])
     name_axes([*grid.values()], axis.name, ACCURACY)
     handles = []
     for method in methods:
-        look = every[method]
+        look = looks[method]
         handles.append(
-            legend_key(labels[method], color=look.colour, ls=look.dash, marker=look.marker)
+            legend_key(results.labels[method], color=look.colour, ls=look.dash, marker=look.marker)
         )
     add_legend(sheet, handles)
     return Drawing(name, caption, sheet)
@@ -114,12 +111,12 @@ def _runs(results: Results, entry: str, axis: Axis) -> pd.DataFrame:
     return runs.assign(value=values)
 
 
-def _points(results: Results, runs: pd.DataFrame, methods: Iterable[str]) -> pd.DataFrame:
+def _points(results: Results, runs: pd.DataFrame) -> pd.DataFrame:
     """Return n, mean, std and runs by pair, method and value, in the order of the report."""
     points = statistics.over_runs(runs, ["pair", "method", "value"], LAST)
     order = {
         "pair": {pair: place for place, pair in enumerate(results.pairs)},
-        "method": {method: place for place, method in enumerate(methods)},
+        "method": {method: place for place, method in enumerate(results.labels)},
     }
     return points.sort_values(
         ["pair", "method", "value"],

@@ -127,7 +127,7 @@ def ablation(results: Results, name: str) -> Table:
     study = results.ablation(name)
     summary = statistics.over_runs(study.runs, ["pair", "variant"], LAST)
     summary["gain"] = statistics.gain(summary, results.baselines)
-    best = statistics.are_best(summary["mean"])
+    best = summary.groupby("pair")["mean"].transform(statistics.are_best)
     rows = [
         (
             *(setting_cell(study.variants[row.variant], axis) for axis in study.axes),
@@ -140,11 +140,12 @@ def ablation(results: Results, name: str) -> Table:
     settings = pd.DataFrame(
         [study.variants[variant] for variant in summary["variant"]], columns=list(study.axes)
     )
+    each = "" if study.pair else " of each pair"
     return Table(
         name=files.ablation(name),
         caption=(
             f"{study.title} ({study.subject}). Test top-1 accuracy (%) at the last epoch, "
-            f"{_over_seeds(summary['n'])}. The best variant is bold."
+            f"{_over_seeds(summary['n'])}. The best variant{each} is bold."
         ),
         header=flat_header((*study.axes.values(), _ACCURACY, _gain(results), "Runs")),
         rows=tuple(rows),

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from distillery.methods.parts import synthetic_log as log
-from distillery.reporting import files, sphere_figure, statistics
+from distillery.reporting import diagnostics, files, sphere_figure, statistics
 from distillery.reporting.drawing import (
     Drawing,
     Style,
@@ -56,7 +56,7 @@ _MOST_LINES = 10
 
 def tables(results: Results, entry: str) -> list[Table]:
     """Return the figures of the last epoch, a row for each method or variant that logged them."""
-    logged = _last_epoch(_logged(results, _MEASURES))
+    logged = diagnostics.last_epoch(_logged(results, _MEASURES))
     data = statistics.over_runs(logged, [*_ROW, "name"], "value")
     digits = data.groupby("name")["mean"].agg(digits_for)
     rows = []
@@ -112,15 +112,9 @@ def in_words(angles: Sequence[float] | pd.Series) -> str:
 
 def _logged(results: Results, names: Mapping[str, str]) -> pd.DataFrame:
     """Return what all runs logged under these names, with the row of the report they are in."""
-    logged = results.diagnostics[results.diagnostics["name"].isin(names)]
-    logged = results.runs[[*_ROW, "key", "run"]].merge(logged, on="run")
+    logged = diagnostics.logged(results, results.runs[[*_ROW, "key", "run"]], names)
     factor = np.where(logged["name"].isin(_PERCENT), 100, 1)
     return logged.assign(value=logged["value"] * factor)
-
-
-def _last_epoch(logged: pd.DataFrame) -> pd.DataFrame:
-    """Return the last epoch that logged a figure: epochs of few steps may have none."""
-    return logged[logged["epoch"] == logged.groupby(["run", "name"])["epoch"].transform("max")]
 
 
 def _shown(logged: pd.DataFrame) -> pd.DataFrame:
@@ -136,7 +130,7 @@ def _labelled(results: Results, logged: pd.DataFrame) -> dict[str, pd.DataFrame]
     found: dict[str, pd.DataFrame] = {}
     for _, rows in logged.groupby(_ROW, sort=False):
         first = rows.iloc[0]
-        method = results.methods.get(first["method"], first["title"])
+        method = results.labels[first["method"]]
         label = variant_text(first["variant"]) or method
         found[label if label not in found else f"{first['table']}: {label}"] = rows
     return found
@@ -150,7 +144,7 @@ def _table_title(results: Results, table: str) -> str:
 
 
 def _histograms(results: Results, name: str) -> Drawing:
-    logged = _shown(_last_epoch(_logged(results, _HISTOGRAMS)))
+    logged = _shown(diagnostics.last_epoch(_logged(results, _HISTOGRAMS)))
     rows = {
         label: of_row
         for label, of_row in _labelled(results, logged).items()

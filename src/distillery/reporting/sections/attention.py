@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from distillery.methods.parts.attention_log import ATTENTION, ENTROPY, FREQUENCY, LAYER_ENTROPY
-from distillery.reporting import files, statistics
+from distillery.reporting import diagnostics, files, statistics
 from distillery.reporting.drawing import Drawing, Style, blank, name_axes, panels
 from distillery.reporting.formatting import DASH
 from distillery.reporting.results import Results, records
@@ -33,11 +33,13 @@ _MEASURES = {
 _ALL_LAYERS = "all"
 # A figure with more panels does not fit on a page.
 _MOST_PANELS = 12
+# Each has a panel for three epochs.
+_MOST_METHODS = _MOST_PANELS // 3
 
 
 def tables(results: Results, entry: str) -> list[Table]:
     """Return how often each teacher layer was selected in the last epoch, and its entropy."""
-    data = _last_epoch(results)
+    data = _of_layers(results)
     rows = []
     for _, layer in data.groupby(["pair", "method", "row"], sort=False):
         first = layer.iloc[0]
@@ -45,7 +47,7 @@ def tables(results: Results, entry: str) -> list[Table]:
         rows.append(
             (
                 Cell(str(results.pairs[first["pair"]])),
-                Cell(results.methods[first["method"]]),
+                Cell(results.labels[first["method"]]),
                 _layer_cell(int(first["row"])),
                 *(cells.get(measure, Cell(DASH)) for measure in _MEASURES),
                 runs_cell(" ".join(layer["runs"])),
@@ -77,17 +79,15 @@ def figures(results: Results, entry: str, looks: Mapping[str, Style]) -> Iterato
 
 def _logged(results: Results, *names: str) -> pd.DataFrame:
     """Return what students of the comparison logged under these names, in their order."""
-    logged = results.diagnostics[results.diagnostics["name"].isin(names)]
-    return results.students[["pair", "method", "key", "run"]].merge(logged, on="run")
+    return diagnostics.logged(results, results.students[["pair", "method", "key", "run"]], names)
 
 
-def _last_epoch(results: Results) -> pd.DataFrame:
-    """Return the statistics over seeds of each teacher layer's figures, one a row.
+def _of_layers(results: Results) -> pd.DataFrame:
+    """Return the statistics over seeds of each teacher layer's figures in the last epoch.
 
     The layer ``row`` counts from 0; -1 stands for all of them.
     """
-    logged = _logged(results, *_MEASURES)
-    last = logged[logged["epoch"] == logged.groupby("run")["epoch"].transform("max")]
+    last = diagnostics.last_epoch(_logged(results, *_MEASURES))
     percent = last["value"].where(last["name"] != FREQUENCY, 100 * last["value"])
     order = ["pair", "method", "row", "name"]
     return statistics.over_runs(last.assign(value=percent), order, "value")
@@ -110,13 +110,15 @@ def _matrices(results: Results, name: str) -> Drawing:
     if not pair:
         return Drawing(name, caption, blank("No method logged its attention."))
     of_pair = logged[logged["pair"] == pair]
-    methods = [method for method in results.methods if method in set(of_pair["method"])]
+    methods = [method for method in results.labels if method in set(of_pair["method"])]
     shown = {
-        f"{_short(results.methods[method])}\nepoch {epoch}": _matrix(rows)
-        for method in methods
+        f"{_short(results.labels[method])}\nepoch {epoch}": _matrix(rows)
+        for method in methods[:_MOST_METHODS]
         for epoch, rows in _moments(of_pair[of_pair["method"] == method])
     }
-    return Drawing(name, caption, _heat_maps(dict([*shown.items()][:_MOST_PANELS]), "Attention"))
+    if len(methods) > _MOST_METHODS:
+        caption = f"{caption} The first {_MOST_METHODS} of {len(methods)} methods."
+    return Drawing(name, caption, _heat_maps(shown, "Attention"))
 
 
 def _moments(logged: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame]]:
@@ -141,11 +143,11 @@ def _selection(results: Results, name: str) -> Drawing:
     if logged.empty:
         return Drawing(name, caption, blank("No method selected layers."))
     shown = {
-        f"{_short(results.methods[method])}\n{_short(str(results.pairs[pair]))}": _matrix(
+        f"{_short(results.labels[method])}\n{_short(str(results.pairs[pair]))}": _matrix(
             rows, "epoch"
         )
         for pair in results.pairs
-        for method in results.methods
+        for method in results.labels
         if len(rows := logged[(logged["pair"] == pair) & (logged["method"] == method)])
     }
     if len(shown) > _MOST_PANELS:

@@ -59,8 +59,7 @@ def figures(results: Results, entry: str, looks: Mapping[str, Style]) -> Iterato
     if len(students) > _MOST_STUDENTS:
         caption = f"{caption} The first {_MOST_STUDENTS} of {len(students)} methods."
     shown = [*teachers, *students[:_MOST_STUDENTS]]
-    observed = {label: details[details["run"] == run] for label, run in shown}
-    yield Drawing(name, caption, _grid(observed))
+    yield Drawing(name, caption, _grid(dict(shown)))
 
 
 def _grid(observed: Mapping[str, pd.DataFrame]) -> Figure:

@@ -29,11 +29,10 @@ from distillery.reporting.formatting import (
 from distillery.reporting.pair_panels import (
     MOST_BARS,
     draw_point,
-    looks_of,
     pair_panels,
     point_keys,
 )
-from distillery.reporting.protocol_metrics import means, measured, method_labels, pairs_of, points
+from distillery.reporting.protocol_metrics import means, measured, pairs_of, points
 from distillery.reporting.protocol_tables import NETWORK, OWN_COLUMNS, name_cells
 from distillery.reporting.results import LAST, TEACHER, Results, records
 from distillery.reporting.table import (
@@ -57,7 +56,8 @@ _COSTS = {
     "time": ("step_ms", "Time of a step (ms)"),
     "memory": ("step_memory_mb", "Peak memory (MiB)"),
 }
-_VARIANT = ["table", "pair", "method", "variant"]
+# Networks that were measured on several devices have a point for each.
+_VARIANT = ["table", "pair", "method", "variant", "device"]
 _NAMES = ["table", "pair", "method", "title", "variant", "device"]
 _STEP = ("step_ms", "step_ms_q1", "step_ms_q3")
 _TRAINING = {
@@ -88,9 +88,9 @@ def figures(results: Results, entry: str, looks: Mapping[str, Style]) -> Iterato
 
 def _networks(results: Results, entry: str) -> pd.DataFrame:
     """Return the measured networks with the device that they were measured on."""
-    details = results.details(entry).reindex(columns=["run", "device"]).drop_duplicates("run")
-    networks = measured(results.runs, entry)
-    return networks.assign(device=networks["run"].map(details.set_index("run")["device"]))
+    about = ["run", "teacher_key"]
+    details = results.details(entry).reindex(columns=[*about, "device"]).drop_duplicates(about)
+    return measured(results.runs, entry).merge(details, on=about, how="left")
 
 
 def _of_training(results: Results, entry: str, networks: pd.DataFrame) -> Table:
@@ -159,31 +159,41 @@ def _step_cell(found: Mapping[str, Any]) -> Cell:
 
 
 def _of_networks(entry: str, networks: pd.DataFrame) -> Table:
-    by = ["arch", "device"]
-    data = means(networks, by, ("parameters", "flops", "image_ms", "batch_ms", "batch_size"))
+    # One architecture is another network for images of another size or number of channels.
+    by = ["arch", "device", "parameters", "flops", "batch_size"]
+    # A network that stands in several tables was measured once.
+    data = means(
+        networks.reindex(columns=[*networks.columns.union(by)]).drop_duplicates("key"),
+        by,
+        ("image_ms", "batch_ms"),
+    )
     rows = []
     for _, network in data.groupby(by, sort=False, dropna=False):
-        arch, device = network[by].iloc[0]
+        arch, device, parameters, flops, size = network[by].iloc[0]
         found = {row.metric: row for row in records(network)}
+        runs = found["image_ms"].runs
         rows.append(
             (
                 Cell(arch),
                 Cell(DASH if pd.isna(device) else device),
-                number_cell(found["parameters"].mean / 1e6, found["parameters"].runs, _short),
-                number_cell(found["flops"].mean / 1e6, found["flops"].runs, _short),
+                number_cell(parameters / 1e6, runs, _short),
+                number_cell(flops / 1e6, runs, _short),
                 mean_cell(found["image_ms"], digits_for([found["image_ms"].mean])),
                 mean_cell(found["batch_ms"], digits_for([found["batch_ms"].mean])),
+                number_cell(size, runs, whole),
                 runs_cell(" ".join(network["runs"])),
             )
         )
-    sizes = sorted({int(size) for size in networks.get("batch_size", ())})
-    header = ("Network", "Device", "Parameters (M)", "FLOPs (M)", "One image (ms)", "Batch (ms)")
+    header = (
+        *("Network", "Device", "Parameters (M)", "FLOPs (M)", "One image (ms)", "Batch (ms)"),
+        "Images a batch",
+    )
     return Table(
         name=files.section(entry, "networks"),
         caption=(
             "What running a network costs: FLOPs of one image, and the median time to classify "
-            f"one image and a batch ({_batches(sizes)}), mean ± standard deviation over the "
-            "networks of an architecture."
+            "one image and a batch, mean ± standard deviation over the networks of an "
+            "architecture."
         ),
         header=flat_header((*header, "Runs")),
         rows=tuple(rows),
@@ -234,10 +244,12 @@ def _variants(
     if not pairs:
         return Drawing(name, caption, blank("No variants of an ablation were measured."))
     figure, grid = pair_panels(results, pairs, (5.2, 3.2), (3.0, 2.4))
-    lines = _lines_of(results, varied, found, looks)
+    lines = _lines_of(results, found, looks)
     for pair, panel in grid.items():
         of_pair = found[found["pair"] == pair]
-        for (table, method), line in of_pair.groupby(["table", "method"], sort=False):
+        for (table, method, _), line in of_pair.groupby(
+            ["table", "method", "device"], sort=False, dropna=False
+        ):
             _draw_line(panel, line, lines[str(table), str(method)][1])
         if pair in results.baselines:
             panel.axhline(results.baselines[pair], color=GREY, ls=":", lw=1, zorder=1)
@@ -255,18 +267,16 @@ def _variants(
 
 
 def _lines_of(
-    results: Results, varied: pd.DataFrame, found: pd.DataFrame, looks: Mapping[str, Style]
+    results: Results, found: pd.DataFrame, looks: Mapping[str, Style]
 ) -> dict[tuple[str, str], tuple[str, Style]]:
     """Return label and look for each ablation of each method, which has shades of one colour."""
     lines = {}
-    labels = method_labels(results, varied)
-    every = looks_of(results, looks, found["method"])
     for method, of_method in found.groupby("method", sort=False):
         tables = list(of_method["table"].unique())
-        for table, shade in zip(tables, shades(every[str(method)], len(tables)), strict=True):
+        for table, shade in zip(tables, shades(looks[str(method)], len(tables)), strict=True):
             axes = results.ablation(table).axes
             names = [short for axis, short in axes.items() if axis not in OWN_COLUMNS]
-            lines[table, str(method)] = f"{labels[str(method)]}: {', '.join(names)}", shade
+            lines[table, str(method)] = f"{results.labels[str(method)]}: {', '.join(names)}", shade
     return lines
 
 

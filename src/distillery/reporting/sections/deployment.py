@@ -136,7 +136,7 @@ def _comparison(
         # Zero belongs to the picture: distances are then proportions.
         panel.set_xlim(left=0)
     name_axes([*grid.values()], axis, ACCURACY)
-    handles = point_keys({TEACHER: "Teacher", **results.methods}, shown, set(found["method"]))
+    handles = point_keys({TEACHER: "Teacher", **results.labels}, shown, set(found["method"]))
     either = {"color": "black", "marker": "o", "ls": "none"}
     handles.append(legend_key(_KINDS["float"], **either))
     handles.append(legend_key(_KINDS["int8"], markerfacecolor="white", **either))

@@ -74,8 +74,7 @@ def figures(results: Results, entry: str, looks: Mapping[str, Style]) -> Iterato
             yield Drawing(name, caption, blank("No relations of classes were measured."))
             continue
         differences = {
-            label: np.abs(np.stack([*details.loc[details["run"] == run, matrix.column]]))
-            for label, run in students
+            label: np.abs(np.stack([*found[matrix.column]])) for label, found in students
         }
         yield Drawing(name, caption, _heat_maps(differences, matrix))
 

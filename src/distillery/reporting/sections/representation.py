@@ -61,6 +61,6 @@ def figures(results: Results, entry: str, looks: Mapping[str, Style]) -> Iterato
         for row in records(found[found["pair"] == pair]):
             draw_point(panel, row, shown[row.method], has_bars=has_bars)
     name_axes([*grid.values()], "Alignment", "Uniformity")
-    labels = {TEACHER: "Teacher", **results.methods}
+    labels = {TEACHER: "Teacher", **results.labels}
     add_legend(figure, point_keys(labels, shown, set(found["method"])))
     yield Drawing(name, caption, figure)

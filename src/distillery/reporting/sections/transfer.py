@@ -37,7 +37,7 @@ _COLUMNS = {"probe_top1": "Linear probe (%)", "knn_top1": "k-NN (%)"}
 def tables(results: Results, entry: str) -> list[Table]:
     """Return both accuracies of all networks."""
     caption = (
-        "Top-1 accuracy on the test part of the other data set, of a linear classifier and of the "
+        "Top-1 accuracy on the test part of the probed data set, of a linear classifier and of the "
         "nearest neighbours on the frozen networks’ embeddings. Mean ± standard deviation over "
         "seeds of the students."
     )
@@ -48,7 +48,7 @@ def figures(results: Results, entry: str, looks: Mapping[str, Style]) -> Iterato
     """Yield the accuracy of the linear classifier, a panel for each pair."""
     name, metric = files.section(entry), f"{entry}/probe_top1"
     caption = (
-        "Top-1 accuracy of a linear classifier on the frozen embedding, on the other data set: "
+        "Top-1 accuracy of a linear classifier on the frozen embedding, on the probed data set: "
         "mean and standard deviation over seeds of the students, and single runs. The dotted line "
         "is the baseline, the dashed line the teacher."
     )
@@ -58,8 +58,8 @@ def figures(results: Results, entry: str, looks: Mapping[str, Style]) -> Iterato
     if not pairs:
         yield Drawing(name, caption, blank("No transfer was measured."))
         return
-    methods = [method for method in results.methods if method in set(students["method"])]
-    labels = [results.methods[method] for method in methods]
+    methods = [method for method in results.labels if method in set(students["method"])]
+    labels = [results.labels[method] for method in methods]
     height = 0.6 + 0.19 * len(labels)
     figure, grid = pair_panels(results, pairs, (3.2, height), (2.1, height), sharey=True)
     # The names of the methods stand beside the panels of the first column.

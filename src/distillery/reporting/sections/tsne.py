@@ -67,15 +67,15 @@ def figures(results: Results, entry: str, looks: Mapping[str, Style]) -> Iterato
         yield Drawing(name, caption, blank("No maps were drawn."))
         return
     shown = [*teachers, *students]
-    points = details[details["run"].isin([run for _, run in shown])]
+    points = pd.concat([found for _, found in shown])
     is_joint = bool((points["network"] == "teacher").any())
     if is_joint:
         caption = f"{caption} Crosses are the teacher’s features on the map of the student."
     classes = points.drop_duplicates("label").sort_values("label")
     looks_of = class_looks(classes["label"].tolist())
     figure, grid = panels(len(shown), 2.1, 2.2)
-    for panel, (label, run) in zip(grid, shown, strict=True):
-        _draw_map(panel, points[points["run"] == run], looks_of, len(points) > _MOST_VECTORS)
+    for panel, (label, found) in zip(grid, shown, strict=True):
+        _draw_map(panel, found, looks_of, len(points) > _MOST_VECTORS)
         panel.set_title(textwrap.fill(label, 26))
     handles = [
         legend_key(str(row["class"]), ls="none", **looks_of[row["label"]])
