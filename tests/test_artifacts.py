@@ -52,6 +52,21 @@ def test_an_existing_run_is_not_computed_again(tmp_path: Path) -> None:
     assert produce(tmp_path, make_run(), fail).is_dir()
 
 
+def test_what_a_library_left_unfinished_is_not_published(tmp_path: Path) -> None:
+    """Safetensors, for one, writes under a random hidden name and renames."""
+
+    def killed(work: Workspace) -> None:
+        (work.out / ".tmp2ZrhYe").touch()
+        (work.out / "slot-0000.parquet").touch()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        produce(tmp_path, make_run(), killed)
+    artifact = Artifact(produce(tmp_path, make_run(), write_value))
+    assert sorted(artifact.files) == ["slot-0000.parquet", "value.json"]
+    assert artifact.problems() == []
+
+
 def test_a_failed_run_is_not_published_and_keeps_its_scratch(tmp_path: Path) -> None:
     def fail(work: Workspace) -> None:
         (work.scratch / "checkpoint").touch()

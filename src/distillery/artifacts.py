@@ -194,6 +194,9 @@ def produce(data: Path, run: Run, compute: Callable[[Workspace], None]) -> Path:
         inputs = {name: open_input(data, place, run) for name, place in run.inputs.items()}
         workspace = Workspace(run, data, inputs, scratch / "out", scratch)
         workspace.out.mkdir(exist_ok=True)
+        # What a library was writing under a name of its own when the last attempt was killed.
+        for unfinished in workspace.out.glob(".*"):
+            unfinished.unlink()
         started, clock = datetime.now(UTC), time.perf_counter()
         compute(workspace)
         record = {
