@@ -244,3 +244,19 @@ def test_small_protocols_are_those_of_the_project() -> None:
     assert methods == {"ce", "kd", "crd", "infonce", "aecrd", "fsecd"}
     # Four students and the teacher, there and back: more would make it slow.
     assert len(planned(name).stage("extract")) == 2 * (4 + 1)
+
+
+@pytest.mark.parametrize("name", ["cross-modal", "cross-modal-depth"])
+def test_cross_modal_students_learn_without_labels_what_their_teacher_cannot_see(name: str) -> None:
+    negatives = {"infonce": "negatives", "aecrd": "negatives", "crd": "negatives_from"}
+    for row in rows(name, "main"):
+        run, teacher = planned(name).runs[row.run], planned(name).runs[row.teacher]
+        assert not set(run.settings["channels"]) & set(teacher.settings["channels"])
+        (probe,) = row.evaluations.values()
+        assert planned(name).runs[probe].settings["protocol"] == "transfer"
+        uses_labels = run.settings["weights"]["ce"] > 0
+        assert uses_labels == (row.method in ("ce", "kd"))
+        if row.method in negatives:
+            assert run.settings["options"][negatives[row.method]] == "all"
+            assert not row.classifies
+    assert {row.method for row in rows(name, "main")} == {*negatives, "ce", "kd", "kd-unlabelled"}
