@@ -87,6 +87,19 @@ def test_the_exported_network_is_the_network(network: Classifier, exported: Path
     holds()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "arch", [name for name in models.names() if not name.startswith("imagenet_")]
+)
+def test_every_network_for_small_images_is_exported_as_it_is(arch: str, tmp_path: Path) -> None:
+    original, path, batch = untrained(arch), tmp_path / "network.onnx", noise(4)
+    export(original, CARD, path, 20, {"run": "0123"})
+    expected = original(torch.from_numpy(batch)).logits.numpy()
+    difference = np.abs(answers(open_session(path, 1), batch) - expected).max()
+    # Deep networks that are untrained have logits above 100, which single precision rounds.
+    assert difference < 1e-4 * max(1, np.abs(expected).max() / 10)
+
+
 def test_the_file_says_how_to_use_it_and_not_where_it_was_made(exported: Path) -> None:
     model = onnx.load(exported)
     onnx.checker.check_model(model, full_check=True)
