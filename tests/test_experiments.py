@@ -175,7 +175,7 @@ def test_ablations_of_aecrd_have_three_seeds() -> None:
     [
         ("aecrd", "few-shot", "split.fraction", (0.25, 0.5, 0.75, 1.0), 8 * 5),
         ("aecrd", "ensemble", "teachers", (1, 2, 4, 6), 5 * 5),
-        ("cifar10-small-protocols", "few-shot", "split.fraction", (0.25, 0.5, 1.0), 4),
+        ("cifar10-small-protocols", "few-shot", "split.fraction", (0.25, 0.5, 0.75, 1.0), 4),
         ("cifar10-small-protocols", "ensemble", "teachers", (1, 2, 3), 5),
     ],
 )

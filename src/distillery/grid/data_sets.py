@@ -7,13 +7,12 @@ from collections.abc import Iterable
 from distillery.data.settings import Augmentation, Split
 from distillery.data.sources import registry as sources
 from distillery.errors import UserError
+from distillery.evaluation.known import Shape
 from distillery.grid.merging import Place, merged
 from distillery.models.base import ModelSpec, describe
 from distillery.params import Data, Experiment, ParamsError, SplitOverride, TrainingOverride
 from distillery.training.settings import Training
 
-# Side length and channels of images; None when they are not known.
-Shape = tuple[int, int] | None
 Channels = tuple[int, ...] | None
 
 
@@ -49,22 +48,21 @@ class DataSets:
         training: Training = merged(self._experiment.training, layers, place)
         return training
 
-    def shape(self, name: str | None, channels: Channels = None) -> Shape:
-        """Return side and channels of the images as far as they are known before they are read.
-
-        Args:
-            name: id of the data set.
-            channels: places of the channels that a network sees; None for all.
-        """
-        shape = sources.known_shape(self.settings(name).origin)
-        return (shape[0], len(channels)) if shape and channels else shape
+    def shape(self, name: str | None) -> Shape:
+        """Return side and channels of the images as far as they are known before they are read."""
+        return sources.known_shape(self.settings(name).origin)
 
     def spec(self, arch: str, name: str | None, channels: Channels = None) -> ModelSpec:
-        """Describe a network as far as it is known before the data are read."""
-        size, depth = self.shape(name, channels) or (
-            self.settings(name).image_size or 32,
-            len(channels or (0, 1, 2)),
-        )
+        """Describe a network as far as it is known before the data are read.
+
+        Args:
+            arch: its architecture.
+            name: id of the data set.
+            channels: places of the channels that the network sees; None for all.
+        """
+        shape = self.shape(name)
+        size = shape[0] if shape else self.settings(name).image_size or 32
+        depth = len(channels) if channels else self.channels(name) or 3
         side = self.augmentation(name).output_side(size)
         return describe(arch, num_classes=10, in_channels=depth, image_size=side)
 

@@ -85,6 +85,7 @@ class Runs:
             settings = {
                 "arch": teacher.arch,
                 **teacher.checkpoint.model_dump(),
+                # Left out for all channels: then it is the run of ``distillery import-teacher``.
                 **({"channels": teacher.channels} if teacher.channels else {}),
             }
             imported = imported_run(prepared, settings, *model)

@@ -68,15 +68,15 @@ def study_of(name: str, entry: ProtocolEntry, experiment: Experiment) -> Ablatio
         experiment: what has all pairs and methods, which are meant when the entry names none.
     """
     module = protocols.load(entry.protocol or name)
-    chosen, entries = (
-        tuple(known) if ids is None else ids
-        for ids, known in ((entry.pairs, experiment.pairs), (entry.methods, experiment.methods))
-    )
-    if not protocols.is_study(module) or not chosen or not entries:
+    if not protocols.is_study(module):
+        return None
+    pairs = tuple(experiment.pairs) if entry.pairs is None else entry.pairs
+    methods = tuple(experiment.methods) if entry.methods is None else entry.methods
+    if not pairs or not methods:
         return None
     return Ablation(
-        pair=chosen,
-        method=entries,
+        pair=pairs,
+        method=methods,
         vary=module.vary(protocol_options(name, entry)),
         seeds=entry.seeds,
     )
