@@ -19,7 +19,7 @@ FORKED = multiprocessing.get_context("forkserver")
 FORKED.set_forkserver_preload(
     [
         "distillery.cli",
-        "distillery.grid",
+        "distillery.planning",
         "distillery.training.student",
         "distillery.training.worker",
         # What these import when it is needed.

@@ -7,9 +7,10 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from distillery import plan, stages
-from distillery.artifacts import Artifact, Run
-from distillery.plan import Plan
+from distillery.planning import plan
+from distillery.planning.plan import Plan
+from distillery.runs import stages
+from distillery.runs.artifacts import Artifact, Run
 
 TINY: dict[str, Any] = {
     "name": "tiny",

@@ -22,7 +22,8 @@ TRAIN = """
 import sys
 from pathlib import Path
 import torch
-from distillery import plan, stages
+from distillery.planning import plan
+from distillery.runs import stages
 torch.set_num_threads(1)
 data = Path(sys.argv[2])
 for run in plan.load(Path(sys.argv[1]), data).runs.values():

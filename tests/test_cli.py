@@ -14,8 +14,9 @@ import pytest
 from processes import Command, wait_for
 from project import Project
 
-from distillery import artifacts, cli, stages
-from distillery.artifacts import Artifact
+from distillery import cli
+from distillery.runs import artifacts, stages
+from distillery.runs.artifacts import Artifact
 from distillery.training import checkpoint
 
 STAGES = [

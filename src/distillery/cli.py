@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from distillery.errors import DistilleryError, UserError
+from distillery.core.errors import DistilleryError, UserError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -47,7 +47,8 @@ def main() -> None:
 
 
 def _execute(stage: str, run: str, params: Path, data: Path) -> None:
-    from distillery import plan, stages
+    from distillery.planning import plan
+    from distillery.runs import stages
 
     found = plan.load(params, data).find(run)
     if found.stage != stage:
@@ -107,7 +108,7 @@ def collect(run: RunName, params: Params = DEFAULT_PARAMS, data: Data = DEFAULT_
 @app.command()
 def report(params: Params = DEFAULT_PARAMS, data: Data = DEFAULT_DATA) -> None:
     """Build tables, figures and the page from the collected results."""
-    from distillery import plan
+    from distillery.planning import plan
     from distillery.reporting import publish
 
     print(publish.publish(plan.load(params, data), data))
@@ -133,8 +134,7 @@ def import_teacher(
             raise UserError(f"{file}: name its architecture with --arch")
         _execute("import-teacher", file, params, data)
         return
-    from distillery import plan
-    from distillery.training import importing
+    from distillery.planning import importing, plan
 
     run, accuracy = importing.import_checkpoint(Path(file), arch, plan.load(params, data), data)
     print(f"{data / run.location}: test top-1 {accuracy:.2f} %")
@@ -148,8 +148,8 @@ def plan(
     params: Params = DEFAULT_PARAMS, data: Data = DEFAULT_DATA, as_json: AsJson = False
 ) -> None:
     """List the runs of an experiment with their keys, and which of them are done."""
-    from distillery import artifacts
-    from distillery import plan as planning
+    from distillery.planning import plan as planning
+    from distillery.runs import artifacts
 
     planned = planning.load(params, data)
     runs = [
@@ -177,7 +177,7 @@ def methods(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print docs/methods.md.")] = False,
 ) -> None:
     """List the methods: what they need of the teacher, default weights, hyperparameters, source."""
-    from distillery import catalogue
+    from distillery.methods import catalogue
 
     shown = catalogue.entries(names or ())
     if as_json:
@@ -189,7 +189,7 @@ def methods(
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of params files, for editors."""
-    from distillery import params
+    from distillery.experiment import params
 
     print(json.dumps(params.json_schema(), indent=2, sort_keys=True))
 
@@ -197,7 +197,7 @@ def schema() -> None:
 @app.command()
 def verify(data: Data = DEFAULT_DATA) -> None:
     """Check every file of every run against its manifest."""
-    from distillery import housekeeping
+    from distillery.runs import housekeeping
 
     checked, problems = housekeeping.verify(data)
     for problem in problems:
@@ -217,8 +217,8 @@ def adopt(
 
     The manifest of an adopted run names the key and code it was made with, and the report marks it.
     """
-    from distillery import housekeeping
-    from distillery import plan as planning
+    from distillery.planning import plan as planning
+    from distillery.runs import housekeeping
 
     adopted = housekeeping.adopt(planning.load(params, data), data, dry_run=dry_run)
     for old, new in adopted:
@@ -236,7 +236,7 @@ def gc(
     remove: Annotated[bool, typer.Option(help="Remove them; otherwise they are listed.")] = False,
 ) -> None:
     """List or remove runs that no params file wants."""
-    from distillery import housekeeping
+    from distillery.runs import housekeeping
 
     files = params or sorted(Path("params").glob("*.y*ml"))
     unwanted = housekeeping.unwanted(files, data)

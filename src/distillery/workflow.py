@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from distillery import plan
-from distillery.artifacts import MANIFEST, Run
-from distillery.errors import DistilleryError, UserError
-from distillery.plan import Plan
+from distillery.core.errors import DistilleryError, UserError
+from distillery.planning import plan
+from distillery.planning.plan import Plan
 from distillery.reporting import files, publish
+from distillery.runs.artifacts import MANIFEST, Run
 
 
 class Graph:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from distillery.artifacts import Artifact, Run, produce
 from distillery.data import prepare, split
 from distillery.data.settings import Source, Split
+from distillery.runs.artifacts import Artifact, Run, produce
 
 OUTSIDE = os.environ.get("DISTILLERY_DATA")
 

@@ -10,8 +10,8 @@ from data_samples import write_tar
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from distillery.core.errors import UserError
 from distillery.data.archive import Contents, Limits, unpack
-from distillery.errors import UserError
 
 FILES = {"set/train/a.txt": b"alpha" * 300, "set/b.txt": b"", "set/c.txt": bytes(range(256))}
 

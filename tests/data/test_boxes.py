@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchvision.transforms import v2
 
-from distillery.data.augmentation import places, shown
+from distillery.data.augmentation import apply_views, crop_parameters
 from distillery.data.boxes import Boxes, draw, show
 from distillery.data.settings import Augmentation
 
@@ -62,10 +62,10 @@ def test_the_whole_image_at_its_own_size_is_the_image() -> None:
 
 def test_pixels_do_not_depend_on_the_batch() -> None:
     images, views = batch(40, 33, 33), 7 * torch.arange(40)
-    whole = shown(images, places(views, BOXES, (33, 33)), BOXES)
+    whole = apply_views(images, crop_parameters(views, BOXES, (33, 33)), BOXES)
     for number in range(0, 40, 13):
         rows = torch.arange(number, min(number + 3, 40))
-        alone = shown(images[rows], places(views[rows], BOXES, (33, 33)), BOXES)
+        alone = apply_views(images[rows], crop_parameters(views[rows], BOXES, (33, 33)), BOXES)
         assert torch.equal(alone, whole[rows])
 
 
@@ -141,8 +141,8 @@ def test_the_central_box_when_no_attempt_fits(
 def test_the_size_of_the_result() -> None:
     smaller = Augmentation(kind="random-resized-crop", size=16)
     images = batch(4, 20, 20)
-    place = places(torch.arange(4), smaller, (20, 20))
-    assert shown(images, place, smaller).shape == (4, 16, 16, 3)
+    place = crop_parameters(torch.arange(4), smaller, (20, 20))
+    assert apply_views(images, place, smaller).shape == (4, 16, 16, 3)
     assert smaller.output_side(20) == 16
     assert BOXES.output_side(20) == 20
 
@@ -157,5 +157,7 @@ def test_the_same_boxes_and_pixels_on_an_accelerator() -> None:
     if not torch.cuda.is_available():
         pytest.skip("no GPU")
     images, views = batch(200, 64, 64), torch.arange(200)
-    place = places(views, BOXES, (64, 64))
-    assert torch.equal(shown(images.cuda(), place, BOXES).cpu(), shown(images, place, BOXES))
+    place = crop_parameters(views, BOXES, (64, 64))
+    assert torch.equal(
+        apply_views(images.cuda(), place, BOXES).cpu(), apply_views(images, place, BOXES)
+    )

@@ -15,10 +15,10 @@ from data_samples import attack, cifar_files, pixels, python2_pickle, write_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distillery.artifacts import Artifact
-from distillery.data.prepared import Card, load
+from distillery.core.errors import UserError
+from distillery.data.prepared import DataSetInfo, load
 from distillery.data.sources import cifar
-from distillery.errors import UserError
+from distillery.runs.artifacts import Artifact
 
 
 def planes(*seeds: int) -> torch.Tensor:
@@ -50,9 +50,9 @@ def test_official_files(
     else:
         write_files(raw, files)
     artifact = prepared(source=source)
-    card = Card.load(artifact)
-    assert card.classes == classes
-    assert card.shape == (32, 32, 3)
+    info = DataSetInfo.load(artifact)
+    assert info.classes == classes
+    assert info.shape == (32, 32, 3)
     for part, seeds in (("train", train), ("test", test)):
         found = load(artifact, part)
         assert torch.equal(found.images, planes(*seeds))

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 from data_samples import pack, pixels, save_image
 
-from distillery.artifacts import Artifact
+from distillery.core.errors import UserError
 from distillery.data.leakage import leakage_warning
-from distillery.data.prepared import Card, load
-from distillery.errors import UserError
+from distillery.data.prepared import DataSetInfo, load
+from distillery.runs.artifacts import Artifact
 
 Make = Callable[..., Artifact]
 CLASSES = ("airplane", "automobile")
@@ -35,8 +35,8 @@ def seeds(artifact: Artifact, part: str) -> list[int]:
 
 def test_train_alone(prepared: Make, folder: Path) -> None:
     artifact = prepared(source="cinic10")
-    card = Card.load(artifact)
-    assert (card.name, card.classes, card.shape) == ("cinic10", CLASSES, (32, 32, 3))
+    info = DataSetInfo.load(artifact)
+    assert (info.name, info.classes, info.shape) == ("cinic10", CLASSES, (32, 32, 3))
     assert seeds(artifact, "train") == [0, 1, 10, 11]
     assert load(artifact, "train").labels.tolist() == [0, 0, 1, 1]
     assert seeds(artifact, "test") == [200, 201, 210, 211]
@@ -44,7 +44,7 @@ def test_train_alone(prepared: Make, folder: Path) -> None:
 
 def test_train_and_valid(prepared: Make, folder: Path) -> None:
     artifact = prepared(source="cinic10-train-valid")
-    assert Card.load(artifact).name == "cinic10-train-valid"
+    assert DataSetInfo.load(artifact).name == "cinic10-train-valid"
     assert seeds(artifact, "train") == [0, 1, 10, 11, 100, 101, 110, 111]
     assert load(artifact, "train").labels.tolist() == [0, 0, 1, 1, 0, 0, 1, 1]
     assert seeds(artifact, "test") == [200, 201, 210, 211]
@@ -67,18 +67,18 @@ def test_an_archive_of_the_folder(prepared: Make, folder: Path, data_root: Path)
 
 
 def test_normalised_as_the_authors_do(prepared: Make, folder: Path) -> None:
-    card = Card.load(prepared(source="cinic10"))
-    assert card.mean == (0.4789, 0.4723, 0.4305)
-    assert card.std == (0.2421, 0.2383, 0.2587)
-    grey = Card.load(prepared(source="cinic10", channels=1))
+    info = DataSetInfo.load(prepared(source="cinic10"))
+    assert info.mean == (0.4789, 0.4723, 0.4305)
+    assert info.std == (0.2421, 0.2383, 0.2587)
+    grey = DataSetInfo.load(prepared(source="cinic10", channels=1))
     assert len(grey.mean) == len(grey.std) == 1
-    assert grey.mean[0] != card.mean[0]
+    assert grey.mean[0] != info.mean[0]
 
 
 def test_a_missing_class_is_named(prepared: Make, folder: Path) -> None:
     for file in (folder / "valid" / "automobile").iterdir():
         file.unlink()
-    assert Card.load(prepared(source="cinic10")).counts["train"] == 4
+    assert DataSetInfo.load(prepared(source="cinic10")).counts["train"] == 4
     with pytest.raises(UserError, match="CINIC-10/valid/automobile: no images of this class"):
         prepared(source="cinic10-train-valid")
 

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import pytest
 from pydantic import ValidationError
 
-from distillery.artifacts import Artifact
-from distillery.data.card import Card
+from distillery.core.errors import UserError
+from distillery.data.info import DataSetInfo
 from distillery.data.settings import Augmentation, Source, Split
 from distillery.data.sources import registry
-from distillery.errors import UserError
-from distillery.fingerprint import closure
+from distillery.runs.artifacts import Artifact
+from distillery.runs.fingerprint import closure
 
 SOURCES = [
     "cifar10",
@@ -42,7 +42,7 @@ def test_what_is_prepared_does_not_depend_on_how_runs_are_kept() -> None:
         "distillery.data.split",
         registry.module_of("digits"),
     ):
-        assert "distillery.artifacts" not in closure([module])
+        assert "distillery.runs.artifacts" not in closure([module])
 
 
 def test_the_code_of_a_stage_does_not_depend_on_sources_it_does_not_use() -> None:
@@ -216,5 +216,5 @@ def test_a_split_is_compared_with_the_smallest_class(split: dict, message: str |
 
 @pytest.mark.parametrize("source", ["digits", "shapes"])
 def test_the_smallest_class_is_known(prepared: Callable[..., Artifact], source: str) -> None:
-    card = Card.load(prepared(source=source))
-    assert registry.kind(source).smallest_class == min(card.per_class["train"])
+    info = DataSetInfo.load(prepared(source=source))
+    assert registry.kind(source).smallest_class == min(info.per_class["train"])

@@ -11,9 +11,9 @@ from data_samples import CLASSES, image_folder, pack, pixels, save_image, tiny_i
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from distillery.artifacts import Artifact
-from distillery.data.prepared import Card, load
-from distillery.errors import UserError
+from distillery.core.errors import UserError
+from distillery.data.prepared import DataSetInfo, load
+from distillery.runs.artifacts import Artifact
 
 Prepare = Callable[..., Artifact]
 
@@ -36,15 +36,15 @@ def failure(prepare: Prepare, **settings: object) -> str:
 
 def test_images_and_labels_in_canonical_order(prepared: Prepare, folder: Path) -> None:
     artifact = prepared(source="image-folder", path="pets")
-    card, train = Card.load(artifact), load(artifact, "train")
+    info, train = DataSetInfo.load(artifact), load(artifact, "train")
     files = [
         folder / "train" / name / f"000{number}.png" for name in CLASSES for number in range(4)
     ]
     assert torch.equal(train.images, stacked(*files))
     assert train.labels.tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
-    assert (card.name, card.classes, card.shape) == ("pets", CLASSES, (6, 6, 3))
-    assert card.counts == {"train": 8, "test": 4}
-    assert card.per_class == {"train": (4, 4), "test": (2, 2)}
+    assert (info.name, info.classes, info.shape) == ("pets", CLASSES, (6, 6, 3))
+    assert info.counts == {"train": 8, "test": 4}
+    assert info.per_class == {"train": (4, 4), "test": (2, 2)}
 
 
 @pytest.mark.parametrize("archive", ["pets.tar", "pets.tar.gz", "pets.tar.xz", "pets.zip"])
@@ -60,7 +60,7 @@ def test_archives_give_the_same_files_as_the_folder(
 
 def test_val_is_the_test_part_when_there_is_no_test(prepared: Prepare, data_root: Path) -> None:
     image_folder(data_root / "raw" / "pets", test_part="val")
-    assert Card.load(prepared(source="image-folder", path="pets")).counts["test"] == 4
+    assert DataSetInfo.load(prepared(source="image-folder", path="pets")).counts["test"] == 4
 
 
 @pytest.mark.parametrize("suffix", [".png", ".PNG", ".jpg", ".JPEG", ".bmp", ".webp", ".ppm"])
@@ -75,8 +75,8 @@ def test_other_files_and_hidden_folders_are_left_alone(prepared: Prepare, folder
     (folder / "train" / "cat" / ".0000.png").touch()
     (folder / "train" / ".ipynb_checkpoints").mkdir()
     (folder / "README.txt").touch()
-    card = Card.load(prepared(source="image-folder", path="pets"))
-    assert (card.classes, card.counts["train"]) == (CLASSES, 8)
+    info = DataSetInfo.load(prepared(source="image-folder", path="pets"))
+    assert (info.classes, info.counts["train"]) == (CLASSES, 8)
 
 
 def test_wrong_layouts(prepared: Prepare, folder: Path) -> None:
@@ -191,8 +191,8 @@ def test_tiny_imagenet(prepared: Prepare, data_root: Path, tmp_path: Path, suffi
     pack(root, place) if suffix else root.rename(place)
     path = place.name if suffix == ".tar.xz" else None
     artifact = prepared(source="tiny-imagenet", path=path)
-    card, train, test = Card.load(artifact), load(artifact, "train"), load(artifact, "test")
-    assert card.classes == ("n01 goldfish", "n02 crane", "n03 crane")
+    info, train, test = DataSetInfo.load(artifact), load(artifact, "train"), load(artifact, "test")
+    assert info.classes == ("n01 goldfish", "n02 crane", "n03 crane")
     assert train.labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     assert test.labels.tolist() == [1, 0, 2]  # by name of the file: val_7, val_8, val_9
     if not suffix:
@@ -203,8 +203,8 @@ def test_tiny_imagenet(prepared: Prepare, data_root: Path, tmp_path: Path, suffi
 
 def test_tiny_imagenet_resized(prepared: Prepare, data_root: Path) -> None:
     tiny_imagenet(data_root / "raw" / "tiny-imagenet-200", side=64)
-    card = Card.load(prepared(source="tiny-imagenet", image_size=32))
-    assert card.shape == (32, 32, 3)
+    info = DataSetInfo.load(prepared(source="tiny-imagenet", image_size=32))
+    assert info.shape == (32, 32, 3)
 
 
 @pytest.mark.parametrize(
@@ -248,10 +248,10 @@ def test_missing_set(prepared: Prepare) -> None:
 
 def test_digits(prepared: Prepare) -> None:
     artifact = prepared(source="digits")
-    card = Card.load(artifact)
-    assert card.counts == {"train": 1197, "test": 600}
-    assert card.shape == (8, 8, 1)
-    assert card.classes == tuple("0123456789")
+    info = DataSetInfo.load(artifact)
+    assert info.counts == {"train": 1197, "test": 600}
+    assert info.shape == (8, 8, 1)
+    assert info.classes == tuple("0123456789")
     parts = load(artifact, "train"), load(artifact, "test")
     for part in parts:
         assert np.bincount(part.labels).min() > 0.09 * len(part)
@@ -261,6 +261,6 @@ def test_digits(prepared: Prepare) -> None:
 
 
 def test_digits_in_the_shape_of_cifar(prepared: Prepare) -> None:
-    card = Card.load(prepared(source="digits", image_size=32, channels=3))
-    assert card.shape == (32, 32, 3)
-    assert len(card.mean) == len(card.std) == 3
+    info = DataSetInfo.load(prepared(source="digits", image_size=32, channels=3))
+    assert info.shape == (32, 32, 3)
+    assert len(info.mean) == len(info.std) == 3

@@ -8,10 +8,10 @@ from data_samples import pixels, save_image
 from PIL import Image
 from torchvision.transforms import v2
 
-from distillery.artifacts import Artifact
-from distillery.data.prepared import Card, load
+from distillery.core.errors import UserError
+from distillery.data.prepared import DataSetInfo, load
 from distillery.data.sources.imagenet import square
-from distillery.errors import UserError
+from distillery.runs.artifacts import Artifact
 
 Make = Callable[..., Artifact]
 WNIDS = ("n01440764", "n01443537")
@@ -56,11 +56,11 @@ def test_layouts_of_the_validation_part(prepared: Make, folder: Path, layout: st
     else:
         (folder / layout).write_text(LISTS[layout])
     artifact = prepared(source="imagenet", image_size=32)
-    card, test = Card.load(artifact), load(artifact, "test")
-    assert (card.classes, card.shape) == (WNIDS, (32, 32, 3))
+    info, test = DataSetInfo.load(artifact), load(artifact, "test")
+    assert (info.classes, info.shape) == (WNIDS, (32, 32, 3))
     assert load(artifact, "train").labels.tolist() == [0, 0, 0, 1, 1, 1]
     assert sorted(test.labels.tolist()) == [0, 1]
-    assert Card.load(artifact).counts == {"train": 6, "test": 2}
+    assert DataSetInfo.load(artifact).counts == {"train": 6, "test": 2}
 
 
 def test_a_list_names_the_class_of_each_image(prepared: Make, folder: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_list_names_the_class_of_each_image(prepared: Make, folder: Path) -> N
 
 def test_images_have_224_pixels_unless_said_otherwise(prepared: Make, folder: Path) -> None:
     into_folders(folder)
-    assert Card.load(prepared(source="imagenet")).shape == (224, 224, 3)
+    assert DataSetInfo.load(prepared(source="imagenet")).shape == (224, 224, 3)
 
 
 def test_test_images_are_resized_and_cut_as_usual(prepared: Make, folder: Path) -> None:
@@ -105,8 +105,8 @@ def test_names_of_classes(prepared: Make, folder: Path) -> None:
     into_folders(folder)
     words = f"{WNIDS[0]} tench, Tinca tinca\n{WNIDS[1]} goldfish, Carassius auratus\n"
     (folder / "LOC_synset_mapping.txt").write_text(words)
-    card = Card.load(prepared(source="imagenet", image_size=32))
-    assert card.classes == (f"{WNIDS[0]} tench", f"{WNIDS[1]} goldfish")
+    info = DataSetInfo.load(prepared(source="imagenet", image_size=32))
+    assert info.classes == (f"{WNIDS[0]} tench", f"{WNIDS[1]} goldfish")
 
 
 def test_a_flat_validation_part_needs_a_list(prepared: Make, folder: Path) -> None:

@@ -5,11 +5,11 @@ import pytest
 from data_samples import pixels
 from PIL import Image
 
+from distillery.core.errors import UserError
 from distillery.data.images import resized, with_channels
 from distillery.data.prepare import _Form
 from distillery.data.raw import RawData, RawPart
 from distillery.data.settings import Source
-from distillery.errors import UserError
 
 SIZES = [(12, 12, 6), (9, 31, 5), (31, 9, 8), (5, 5, 11), (5, 40, 7), (6, 6, 6)]
 

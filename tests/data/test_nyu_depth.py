@@ -10,14 +10,14 @@ from data_samples import pack, pixels
 from project import Project
 from scipy.io import savemat
 
-from distillery.artifacts import Artifact
+from distillery.core.errors import UserError
 from distillery.data.files import RawFiles
-from distillery.data.prepared import Card, load
+from distillery.data.prepared import DataSetInfo, load
 from distillery.data.raw import RawData
 from distillery.data.settings import Source
 from distillery.data.sources import nyu_depth
-from distillery.errors import UserError
 from distillery.models.weights import load_network
+from distillery.runs.artifacts import Artifact
 
 Make = Callable[..., Artifact]
 # As they are spelled in the file.
@@ -101,14 +101,14 @@ def failure(prepared: Make, **settings: Any) -> str:
 
 def test_official_files(prepared: Make, folder: Path) -> None:
     artifact = prepared(source="nyu-depth", image_size=8)
-    card, train, test = Card.load(artifact), load(artifact, "train"), load(artifact, "test")
-    assert (card.name, card.shape) == ("nyu-depth", (8, 8, 4))
-    assert card.classes == (
+    info, train, test = DataSetInfo.load(artifact), load(artifact, "train"), load(artifact, "test")
+    assert (info.name, info.shape) == ("nyu-depth", (8, 8, 4))
+    assert info.classes == (
         *("bedroom", "kitchen", "living room", "bathroom", "dining room", "office"),
         *("home office", "classroom", "bookstore", "others"),
     )
-    assert card.counts == {"train": COUNT // 2, "test": COUNT // 2}
-    assert card.per_class == {"train": (2,) * 9 + (4,), "test": (2,) * 9 + (4,)}
+    assert info.counts == {"train": COUNT // 2, "test": COUNT // 2}
+    assert info.per_class == {"train": (2,) * 9 + (4,), "test": (2,) * 9 + (4,)}
     labels = [*range(10), 9] * COPIES
     assert train.labels.tolist() == labels[0::2]
     assert test.labels.tolist() == labels[1::2]
@@ -176,7 +176,10 @@ def test_a_folder_around_it_and_a_path(prepared: Make, folder: Path) -> None:
     other = prepared(source="nyu-depth", image_size=8, path="nyu_depth_v2/inner")
     for file in ("train.parquet", "test.parquet"):
         assert one.file(file).read_bytes() == other.file(file).read_bytes()
-    assert [*Card.load(one).origin, *Card.load(other).origin] == ["nyu_depth_v2", "inner"]
+    assert [*DataSetInfo.load(one).origin, *DataSetInfo.load(other).origin] == [
+        "nyu_depth_v2",
+        "inner",
+    ]
 
 
 def test_places(prepared: Make, folder: Path, data_root: Path) -> None:
@@ -322,9 +325,9 @@ def test_colour_teaches_depth_without_labels(project: Project) -> None:
     seen = []
     for row in planned.rows:
         trained = project.make(planned, planned.runs[row.run])
-        card = Card.load(Artifact(project.data / trained.manifest["inputs"]["prepared"]))
-        assert card.shape == (8, 8, 4)
-        first = next(load_network(trained, card).parameters())
+        info = DataSetInfo.load(Artifact(project.data / trained.manifest["inputs"]["prepared"]))
+        assert info.shape == (8, 8, 4)
+        first = next(load_network(trained, info).parameters())
         assert torch.isfinite(first).all()
         seen.append(first.shape[1])
     assert sorted(seen) == [1, 1, 3]

@@ -10,13 +10,13 @@ import pytest
 import torch
 from data_samples import image_folder, pack, save_image
 
-from distillery.artifacts import Artifact, Run
+from distillery.core.errors import DamagedArtifact, UserError
 from distillery.data import prepare
 from distillery.data.colour import stored_lab
-from distillery.data.prepared import Card, load
+from distillery.data.prepared import DataSetInfo, load
 from distillery.data.raw import RawPart
 from distillery.data.settings import Source
-from distillery.errors import DamagedArtifact, UserError
+from distillery.runs.artifacts import Artifact, Run
 
 Prepare = Callable[..., Artifact]
 
@@ -28,7 +28,7 @@ def pets(data_root: Path) -> Path:
 
 def test_the_file_is_what_the_documentation_says(prepared: Prepare, pets: Path) -> None:
     artifact = prepared(source="image-folder", path="pets")
-    assert artifact.files == ["card.json", "test.parquet", "train.parquet"]
+    assert artifact.files == ["info.json", "test.parquet", "train.parquet"]
     with pq.ParquetFile(artifact.file("train.parquet")) as file:
         schema = file.schema_arrow
         assert schema.names == ["index", "label", "image"]
@@ -54,11 +54,11 @@ def test_preparing_twice_gives_the_same_bytes(
 
 def test_mean_and_deviation_are_those_of_the_training_part(prepared: Prepare, pets: Path) -> None:
     artifact = prepared(source="image-folder", path="pets")
-    card = Card.load(artifact)
+    info = DataSetInfo.load(artifact)
     values = load(artifact, "train").images.double() / 255
     std, mean = torch.std_mean(values, dim=(0, 1, 2), correction=0)
-    np.testing.assert_allclose(card.mean, mean, rtol=1e-12)
-    np.testing.assert_allclose(card.std, std, rtol=1e-12)
+    np.testing.assert_allclose(info.mean, mean, rtol=1e-12)
+    np.testing.assert_allclose(info.std, std, rtol=1e-12)
 
 
 def test_sums_of_large_sets_stay_exact() -> None:
@@ -83,19 +83,19 @@ def test_a_constant_channel_cannot_be_normalised(prepared: Prepare, data_root: P
 
 
 def test_test_images_that_are_training_images_are_counted(prepared: Prepare, pets: Path) -> None:
-    assert Card.load(prepared(source="image-folder", path="pets")).shared == 0
+    assert DataSetInfo.load(prepared(source="image-folder", path="pets")).shared == 0
     copied = (pets / "train" / "cat" / "0002.png").read_bytes()
     for name in ("0000.png", "0001.png"):
         (pets / "test" / "bird" / name).write_bytes(copied)
     again = prepared(source="image-folder", path="pets", image_size=6)
-    assert Card.load(again).shared == 2
+    assert DataSetInfo.load(again).shared == 2
 
 
 def test_the_card_names_the_origin(prepared: Prepare, data_root: Path, pets: Path) -> None:
-    folder = Card.load(prepared(source="image-folder", path="pets")).origin
+    folder = DataSetInfo.load(prepared(source="image-folder", path="pets")).origin
     assert list(folder) == ["pets"]
     archive = pack(pets, data_root / "raw" / "pets.tar.xz")
-    packed = Card.load(prepared(source="image-folder", path="pets.tar.xz")).origin
+    packed = DataSetInfo.load(prepared(source="image-folder", path="pets.tar.xz")).origin
     assert packed == {"pets.tar.xz": hashlib.sha256(archive.read_bytes()).hexdigest()}
 
 
@@ -141,15 +141,15 @@ def test_images_are_asked_for_one_by_one_and_in_order(tmp_path: Path) -> None:
 def test_a_run_that_broke_off_starts_over(
     prepared: Prepare, pets: Path, data_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    card = Card.model_validate
+    info = DataSetInfo.model_validate
     with monkeypatch.context() as context:
-        context.setattr(prepare, "Card", lambda **_: 1 / 0)
+        context.setattr(prepare, "DataSetInfo", lambda **_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             prepared(source="image-folder", path="pets")
     (rest,) = (data_root / ".scratch").iterdir()
     assert (rest / "out" / "train.parquet").exists()
     artifact = prepared(source="image-folder", path="pets")
-    assert card(artifact.json("card.json")).counts["train"] == 14
+    assert info(artifact.json("info.json")).counts["train"] == 14
     assert list((data_root / ".scratch").iterdir()) == []
 
 
@@ -175,6 +175,6 @@ def test_colours_can_be_stored_as_luminance_and_chrominance(prepared: Prepare, p
     for part in ("train", "test"):
         pixels = load(plain, part).images.numpy()
         assert np.array_equal(load(artifact, part).images.numpy(), stored_lab(pixels))
-    assert Card.load(artifact).mean != Card.load(plain).mean
+    assert DataSetInfo.load(artifact).mean != DataSetInfo.load(plain).mean
     with pytest.raises(ValueError, match="colour 'lab' needs 3 channels"):
         Source(source="digits", colour="lab", channels=1)

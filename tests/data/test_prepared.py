@@ -8,9 +8,9 @@ import pytest
 import torch
 from data_samples import image_folder
 
-from distillery.artifacts import Artifact
+from distillery.core.errors import DamagedArtifact, UserError
 from distillery.data.prepared import load, load_training
-from distillery.errors import DamagedArtifact, UserError
+from distillery.runs.artifacts import Artifact
 
 Make = Callable[..., Artifact]
 
@@ -23,20 +23,20 @@ def digits(prepared: Make) -> Artifact:
 class Forged(Artifact):
     """An artifact whose files are what a test makes of them, with no manifest to betray it."""
 
-    def __init__(self, path: Path, files: dict[str, Path], card: dict) -> None:
-        self.path, self._paths, self._card = path, files, card
+    def __init__(self, path: Path, files: dict[str, Path], info: dict) -> None:
+        self.path, self._paths, self._info = path, files, info
 
     def file(self, name: str) -> Path:
         return self._paths[name]
 
     def json(self, name: str) -> dict:
-        return self._card
+        return self._info
 
 
 def forged(artifact: Artifact, tmp_path: Path, table: pa.Table) -> Artifact:
     path = tmp_path / "forged.parquet"
     pq.write_table(table, path)
-    return Forged(artifact.path, {"train.parquet": path}, artifact.json("card.json"))
+    return Forged(artifact.path, {"train.parquet": path}, artifact.json("info.json"))
 
 
 def test_whole_parts(digits: Artifact) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from data_samples import pack, write_files
 
+from distillery.core.errors import UserError
 from distillery.data.files import RawFiles
 from distillery.data.settings import Source
-from distillery.errors import UserError
 
 ANY = Source(source="image-folder", path="x")
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from distillery.artifacts import Artifact
-from distillery.data.prepared import Card, load
+from distillery.data.prepared import DataSetInfo, load
 from distillery.data.settings import Source
+from distillery.runs.artifacts import Artifact
 
 Make = Callable[..., Artifact]
 CIFAR10 = "cifar10-jpeg.tar.xz"
@@ -33,12 +33,12 @@ def excerpt(outside: Callable[[str], Path], data_root: Path) -> Path:
 
 def test_an_excerpt_of_cifar10(excerpt: Path, prepared: Make, divided: Make) -> None:
     artifact = prepared(source="image-folder", path=excerpt.name)
-    card = Card.load(artifact)
-    assert card.classes == CIFAR10_CLASSES
-    assert card.shape == (32, 32, 3)
-    assert card.counts == {"train": 200, "test": 40}
-    np.testing.assert_allclose(card.mean, (0.4914, 0.4822, 0.4465), atol=0.05)
-    np.testing.assert_allclose(card.std, (0.2470, 0.2435, 0.2616), atol=0.05)
+    info = DataSetInfo.load(artifact)
+    assert info.classes == CIFAR10_CLASSES
+    assert info.shape == (32, 32, 3)
+    assert info.counts == {"train": 200, "test": 40}
+    np.testing.assert_allclose(info.mean, (0.4914, 0.4822, 0.4465), atol=0.05)
+    np.testing.assert_allclose(info.std, (0.2470, 0.2435, 0.2616), atol=0.05)
     split = divided(artifact, per_class=5, validation_fraction=0.2)
     assert split.file("train.csv").read_text().count("\n") == 51
 
@@ -48,16 +48,16 @@ def test_all_of_cifar10(outside: Callable[[str], Path], prepared: Make, tmp_path
     outside(CIFAR10)
     settings = {"source": "image-folder", "path": CIFAR10}
     artifact = prepared(**settings)
-    card = Card.load(artifact)
-    assert card.classes == CIFAR10_CLASSES
-    assert card.counts == {"train": 50000, "test": 10000}
-    assert card.per_class == {"train": (5000,) * 10, "test": (1000,) * 10}
+    info = DataSetInfo.load(artifact)
+    assert info.classes == CIFAR10_CLASSES
+    assert info.counts == {"train": 50000, "test": 10000}
+    assert info.per_class == {"train": (5000,) * 10, "test": (1000,) * 10}
     # The published figures are those of the images before they were compressed as JPEG.
-    np.testing.assert_allclose(card.mean, (0.4914, 0.4822, 0.4465), atol=0.001)
-    np.testing.assert_allclose(card.std, (0.2470, 0.2435, 0.2616), atol=0.002)
+    np.testing.assert_allclose(info.mean, (0.4914, 0.4822, 0.4465), atol=0.001)
+    np.testing.assert_allclose(info.std, (0.2470, 0.2435, 0.2616), atol=0.002)
     train = load(artifact, "train")
     values = train.images.float() / 255
-    torch.testing.assert_close(values.mean((0, 1, 2)), torch.tensor(card.mean), atol=1e-4, rtol=0)
+    torch.testing.assert_close(values.mean((0, 1, 2)), torch.tensor(info.mean), atol=1e-4, rtol=0)
     again = prepared(root=tmp_path / "again", **settings)
     for name in artifact.files:
         assert artifact.file(name).read_bytes() == again.file(name).read_bytes()
@@ -66,11 +66,11 @@ def test_all_of_cifar10(outside: Callable[[str], Path], prepared: Make, tmp_path
 @pytest.mark.slow
 def test_half_of_tiny_imagenet(outside: Callable[[str], Path], prepared: Make) -> None:
     outside(TINY_IMAGENET)
-    card = Card.load(prepared(source="tiny-imagenet", path=TINY_IMAGENET))
-    assert card.shape == (32, 32, 3)
-    assert len(card.classes) == 100
-    assert card.classes[0] == "n01443537 goldfish"
-    assert card.per_class == {"train": (500,) * 100, "test": (50,) * 100}
+    info = DataSetInfo.load(prepared(source="tiny-imagenet", path=TINY_IMAGENET))
+    assert info.shape == (32, 32, 3)
+    assert len(info.classes) == 100
+    assert info.classes[0] == "n01443537 goldfish"
+    assert info.per_class == {"train": (500,) * 100, "test": (50,) * 100}
 
 
 @pytest.mark.slow
@@ -90,7 +90,7 @@ def test_official_cifar(
 ) -> None:
     outside(source.replace("cifar", "cifar-") + "-python.tar.gz")
     assert Source(source=source).path is None
-    card = Card.load(prepared(source=source))
-    assert card.counts == {"train": 50000, "test": 10000}
-    np.testing.assert_allclose(card.mean, mean, atol=1e-4)
-    np.testing.assert_allclose(card.std, std, atol=1e-4)
+    info = DataSetInfo.load(prepared(source=source))
+    assert info.counts == {"train": 50000, "test": 10000}
+    np.testing.assert_allclose(info.mean, mean, atol=1e-4)
+    np.testing.assert_allclose(info.std, std, atol=1e-4)

@@ -7,8 +7,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from distillery.artifacts import Artifact
-from distillery.data.prepared import Card, load
+from distillery.data.prepared import DataSetInfo, load
+from distillery.runs.artifacts import Artifact
 
 Make = Callable[..., Artifact]
 
@@ -19,11 +19,11 @@ def arrays(artifact: Artifact, part: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_what_is_drawn(prepared: Make) -> None:
-    card = Card.load(prepared(source="shapes"))
-    assert card.shape == (8, 8, 1)
-    assert card.per_class == {"train": (120,) * 10, "test": (60,) * 10}
-    assert len(set(card.classes)) == 10
-    assert card.shared == 0
+    info = DataSetInfo.load(prepared(source="shapes"))
+    assert info.shape == (8, 8, 1)
+    assert info.per_class == {"train": (120,) * 10, "test": (60,) * 10}
+    assert len(set(info.classes)) == 10
+    assert info.shared == 0
 
 
 def test_the_same_images_every_time(prepared: Make) -> None:
@@ -44,7 +44,7 @@ def test_shapes_can_be_learned_but_not_by_a_line(prepared: Make) -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_any_size_and_colour(prepared: Make, channels: int) -> None:
     artifact = prepared(source="shapes", image_size=32, channels=channels)
-    assert Card.load(artifact).shape == (32, 32, channels)
+    assert DataSetInfo.load(artifact).shape == (32, 32, channels)
     images = load(artifact, "test").images.float()
     if channels == 3:
         assert (images[..., 0] - images[..., 1]).abs().mean() > 10

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedShuffleSplit
 
-from distillery.artifacts import Artifact
+from distillery.core.errors import UserError
 from distillery.data.settings import Split
 from distillery.data.split import divide
-from distillery.errors import UserError
+from distillery.runs.artifacts import Artifact
 
 Make = Callable[..., Artifact]
 

@@ -6,9 +6,9 @@ import pytest
 import torchvision
 from data_samples import pixels, write_files, write_tar
 
-from distillery.artifacts import Artifact
-from distillery.data.prepared import Card, load
-from distillery.errors import UserError
+from distillery.core.errors import UserError
+from distillery.data.prepared import DataSetInfo, load
+from distillery.runs.artifacts import Artifact
 
 Make = Callable[..., Artifact]
 NAMES = b"airplane\nbird\ncar\n"
@@ -28,8 +28,8 @@ def test_official_files(prepared: Make, data_root: Path, packed: bool) -> None:
     raw = data_root / "raw"
     write_tar(raw / "stl10_binary.tar.gz", files()) if packed else write_files(raw, files())
     artifact = prepared(source="stl10")
-    card, train = Card.load(artifact), load(artifact, "train")
-    assert (card.classes, card.shape) == (("airplane", "bird", "car"), (96, 96, 3))
+    info, train = DataSetInfo.load(artifact), load(artifact, "train")
+    assert (info.classes, info.shape) == (("airplane", "bird", "car"), (96, 96, 3))
     assert train.labels.tolist() == [0, 2, 1]
     assert load(artifact, "test").labels.tolist() == [1, 1]
     columns = pixels(0, 3, 3, 96, 96)
@@ -50,14 +50,14 @@ def test_images_and_labels_are_those_of_torchvision(
 
 def test_unlabelled_images_are_neither_unpacked_nor_hashed(prepared: Make, data_root: Path) -> None:
     write_files(data_root / "raw", files())
-    origin = Card.load(prepared(source="stl10")).origin
+    origin = DataSetInfo.load(prepared(source="stl10")).origin
     (data_root / "raw" / "stl10_binary" / "unlabeled_X.bin").write_bytes(b"others")
-    assert Card.load(prepared(source="stl10", channels=3)).origin == origin
+    assert DataSetInfo.load(prepared(source="stl10", channels=3)).origin == origin
 
 
 def test_resized(prepared: Make, data_root: Path) -> None:
     write_files(data_root / "raw", files())
-    assert Card.load(prepared(source="stl10", image_size=32)).shape == (32, 32, 3)
+    assert DataSetInfo.load(prepared(source="stl10", image_size=32)).shape == (32, 32, 3)
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ from data_samples import image_folder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from distillery.artifacts import Artifact
 from distillery.data import prepare
 from distillery.data.prepared import ImageSet, load, load_training
 from distillery.data.stored import StoredImages
+from distillery.runs.artifacts import Artifact
 
 Make = Callable[..., Artifact]
 

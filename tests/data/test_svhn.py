@@ -7,9 +7,9 @@ import torchvision
 from data_samples import pack, pixels
 from scipy.io import savemat
 
-from distillery.artifacts import Artifact
-from distillery.data.prepared import Card, load
-from distillery.errors import UserError
+from distillery.core.errors import UserError
+from distillery.data.prepared import DataSetInfo, load
+from distillery.runs.artifacts import Artifact
 
 Make = Callable[..., Artifact]
 LABELS = np.array([10, 1, 9, 10, 3], dtype=np.uint8)
@@ -34,9 +34,9 @@ def folder(data_root: Path) -> Path:
 def test_official_files(prepared: Make, folder: Path) -> None:
     (folder / "extra_32x32.mat").write_bytes(b"not read")
     artifact = prepared(source="svhn")
-    card, train = Card.load(artifact), load(artifact, "train")
-    assert (card.classes, card.shape) == (tuple("0123456789"), (32, 32, 3))
-    assert card.counts == {"train": 5, "test": 2}
+    info, train = DataSetInfo.load(artifact), load(artifact, "train")
+    assert (info.classes, info.shape) == (tuple("0123456789"), (32, 32, 3))
+    assert info.counts == {"train": 5, "test": 2}
     assert train.labels.tolist() == [0, 1, 9, 0, 3]
     assert np.array_equal(train.images.numpy(), np.moveaxis(pixels(1, 32, 32, 3, 5), 3, 0))
 
@@ -111,5 +111,5 @@ def test_a_download_goes_on_where_it_broke_off(
     with pytest.raises(UserError, match="connection lost"):
         prepared(source="svhn")
     assert not (data_root / "raw" / "svhn").exists()
-    assert Card.load(prepared(source="svhn")).counts == {"train": 5, "test": 5}
+    assert DataSetInfo.load(prepared(source="svhn")).counts == {"train": 5, "test": 5}
     assert asked == ["train_32x32.mat", "test_32x32.mat", "test_32x32.mat"]

@@ -11,18 +11,18 @@ import pytest
 import torch
 from project import Project
 
-from distillery.artifacts import Artifact
-from distillery.data.augmentation import normalise, places, shown
+from distillery.core.errors import DamagedArtifact
+from distillery.data.augmentation import apply_views, crop_parameters, normalise
 from distillery.data.boxes import draw
-from distillery.data.prepared import Card, load_training
+from distillery.data.prepared import DataSetInfo, load_training
 from distillery.data.settings import Augmentation
 from distillery.embeddings.reader import EmbeddingCache
 from distillery.embeddings.slots import slot_name, views_of
 from distillery.embeddings.views import ViewSchedule
-from distillery.errors import DamagedArtifact
 from distillery.models.weights import load_network
-from distillery.plan import Plan
-from distillery.training.feed import Feed, Item
+from distillery.planning.plan import Plan
+from distillery.runs.artifacts import Artifact
+from distillery.training.loader import Item, ViewLoader
 
 CPU = torch.device("cpu")
 RANDOM = {"kind": "random-resized-crop", "flip": True, "scale": [0.3, 1.0]}
@@ -59,16 +59,16 @@ def test_cached_outputs_equal_the_live_teacher(shared_project: Project, size: in
     augmentation = {**RANDOM, "size": size}
     _, cache = made(shared_project, f"boxes-{size}", augmentation=augmentation)
     prepared, split, teacher = inputs(shared_project, cache)
-    card, images = Card.load(prepared), load_training(prepared, split)
-    network, settings = load_network(teacher, card), Augmentation(**augmentation)
+    info, images = DataSetInfo.load(prepared), load_training(prepared, split)
+    network, settings = load_network(teacher, info), Augmentation(**augmentation)
     reader, seen = EmbeddingCache(cache, images.index.numpy()), []
     for number in range(5):
         slot = reader.slot(number, CPU)
         seen.append(slot.views)
-        pixels = shown(images.images, places(slot.views, settings, (8, 8)), settings)
+        pixels = apply_views(images.images, crop_parameters(slot.views, settings, (8, 8)), settings)
         assert pixels.shape[1:] == ((size or 8), (size or 8), 1)
         with torch.inference_mode():
-            live = network(normalise(pixels, card.mean, card.std))
+            live = network(normalise(pixels, info.mean, info.std))
         cached = slot.rows(torch.arange(len(images)))
         torch.testing.assert_close(cached.logits, live.logits, rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(cached.embedding, live.embedding, rtol=1e-5, atol=1e-5)
@@ -107,16 +107,16 @@ def test_boxes_that_were_drawn_otherwise_are_noticed(shared_project: Project) ->
 def items(project: Project, cache: Artifact, prepared: Artifact) -> list[Item]:
     _, split, _ = inputs(project, cache)
     images = load_training(prepared, split)
-    feed = Feed(
+    loader = ViewLoader(
         images,
-        Card.load(prepared),
+        DataSetInfo.load(prepared),
         Augmentation(**RANDOM),
         ViewSchedule(Augmentation(**RANDOM).views, **cache.settings["views"]),
         batch_size=16,
         seed=3,
         cache=EmbeddingCache(cache, images.index.numpy()),
     )
-    return [item for epoch in range(2) for item in feed.epoch(epoch)]
+    return [item for epoch in range(2) for item in loader.epoch(epoch)]
 
 
 def test_images_on_disk_give_the_same_cache_and_batches(shared_project: Project) -> None:

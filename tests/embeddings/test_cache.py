@@ -11,16 +11,16 @@ import pytest
 import torch
 from project import Project
 
-from distillery import stages
-from distillery.artifacts import Artifact
+from distillery.core.errors import DamagedArtifact
 from distillery.data.augmentation import augment, decode, identity_view, normalise
-from distillery.data.prepared import Card, load_training
+from distillery.data.prepared import DataSetInfo, load_training
 from distillery.data.settings import Augmentation
 from distillery.embeddings.reader import EmbeddingCache
 from distillery.embeddings.slots import slot_name
-from distillery.errors import DamagedArtifact
 from distillery.models.weights import load_network
-from distillery.plan import Plan
+from distillery.planning.plan import Plan
+from distillery.runs import stages
+from distillery.runs.artifacts import Artifact
 
 CPU = torch.device("cpu")
 ALL_VIEWS = {
@@ -54,8 +54,8 @@ def test_cached_outputs_equal_the_live_teacher_in_every_view(
     prepared, split, teacher = (
         _input(shared_project, planned, cache, name) for name in ("prepared", "split", "teacher")
     )
-    card, augmentation = Card.load(prepared), Augmentation(pad=4, flip=True)
-    network, images = load_network(teacher, card), load_training(prepared, split)
+    info, augmentation = DataSetInfo.load(prepared), Augmentation(pad=4, flip=True)
+    network, images = load_network(teacher, info), load_training(prepared, split)
     reader = EmbeddingCache(cache, images.index.numpy())
     met: list[set[int]] = [set() for _ in images.labels]
     for number in range(162):
@@ -63,7 +63,7 @@ def test_cached_outputs_equal_the_live_teacher_in_every_view(
         crop = decode(slot.views, augmentation)
         pixels = augment(images.images, crop, augmentation.pad)
         with torch.inference_mode():
-            live = network(normalise(pixels, card.mean, card.std))
+            live = network(normalise(pixels, info.mean, info.std))
         cached = slot.rows(torch.arange(len(images.labels)))
         for found, expected in ((cached.logits, live.logits), (cached.embedding, live.embedding)):
             tolerance = 1e-5 if precision == "single" else 2**-10

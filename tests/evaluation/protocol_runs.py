@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from distillery import predictions
-from distillery.artifacts import Artifact, Run, Workspace, produce
-from distillery.data.card import CARD, Card
-from distillery.predictions import Predictions
+from distillery.data.info import INFO, DataSetInfo
+from distillery.models import predictions
+from distillery.models.predictions import Predictions
+from distillery.runs.artifacts import Artifact, Run, Workspace, produce
 
 _CODE = "c"
 _DETAILS = "details.parquet"
@@ -57,7 +57,7 @@ def evaluate(
         return run.location
 
     def prepare(work: Workspace) -> None:
-        work.write_json(CARD, _card(own).model_dump(mode="json"))
+        work.write_json(INFO, _info(own).model_dump(mode="json"))
 
     network = made("network", lambda work: predictions.write(work.out, own))
     taught = network
@@ -81,8 +81,8 @@ def details_of(artifact: Artifact) -> pd.DataFrame:
     return pd.read_parquet(artifact.file(_DETAILS))
 
 
-def _card(told: Predictions) -> Card:
-    return Card(
+def _info(told: Predictions) -> DataSetInfo:
+    return DataSetInfo(
         name="made up",
         classes=tuple(f"class {number}" for number in range(told.logits.shape[1])),
         shape=(1, 1, 1),

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from project import Project
 from protocol_runs import details_of, run_protocol
 
-from distillery.artifacts import Artifact
-from distillery.data.card import Card
+from distillery.data.info import DataSetInfo
 from distillery.data.prepared import load
 from distillery.evaluation import attention_maps
 from distillery.evaluation.attention_maps import (
@@ -25,6 +24,7 @@ from distillery.evaluation.attention_maps import (
     mean_cosine,
     spatial_attention,
 )
+from distillery.runs.artifacts import Artifact
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -109,16 +109,16 @@ def test_student_and_teacher_see_the_same_images(shared_project: Project) -> Non
     assert shown["label"].is_unique
     assert not np.allclose(np.stack([*shown["map"]]), np.stack([*of_teacher["map"]]))
     test = load(Artifact(shared_project.data / prepared), "test")
-    card = Card.load(Artifact(shared_project.data / prepared))
+    info = DataSetInfo.load(Artifact(shared_project.data / prepared))
     for _, row in shown.iterrows():
         shape = row["height"], row["width"], row["channels"]
-        assert shape == card.shape
+        assert shape == info.shape
         pixels = np.frombuffer(row["image"], dtype=np.uint8).reshape(shape)
         assert np.array_equal(pixels, test.images[row["position"]].numpy())
         assert row["label"] == test.labels[row["position"]]
         assert (row["class"], row["predicted_class"]) == (
-            card.classes[row["label"]],
-            card.classes[row["predicted"]],
+            info.classes[row["label"]],
+            info.classes[row["predicted"]],
         )
         assert len(row["map"]) == row["height"] * row["width"]
         assert min(row["map"]) >= 0

@@ -17,10 +17,10 @@ from torchmetrics.functional.classification import (
     multiclass_calibration_error,
 )
 
-from distillery import predictions
-from distillery.artifacts import Artifact, Run, produce
 from distillery.evaluation import classification
-from distillery.predictions import Predictions
+from distillery.models import predictions
+from distillery.models.predictions import Predictions
+from distillery.runs.artifacts import Artifact, Run, produce
 
 
 def features(images: int) -> np.ndarray:

@@ -14,12 +14,12 @@ import torch
 from project import Project
 from torch import nn
 
-from distillery.artifacts import Artifact
-from distillery.errors import UserError
+from distillery.core.errors import UserError
 from distillery.evaluation import computation
 from distillery.evaluation.computation import allocated_bytes, count_flops, forward_flops
 from distillery.models.base import describe
-from distillery.plan import Plan
+from distillery.planning.plan import Plan
+from distillery.runs.artifacts import Artifact
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden/models.json").read_text())["models"]
 CPU = torch.device("cpu")
@@ -178,11 +178,13 @@ def test_measuring_does_not_change_the_network(shared_project: Project, cheap: P
     """Steps at a learning rate of zero: the last loss is the first one."""
     (row,) = (row for row in cheap.rows if row.method == "crd")
     trained = shared_project.make(cheap, cheap.runs[row.run])
-    prepared = Artifact(shared_project.data / trained.manifest["inputs"]["prepared"])
+    evaluation = cheap.runs[row.evaluations["computation"]]
+    inputs = {
+        name: Artifact(shared_project.data / place) for name, place in evaluation.inputs.items()
+    }
     steps = computation.training_steps(
-        shared_project.data,
-        trained,
-        computation.Card.load(prepared),
+        inputs,
+        computation.DataSetInfo.load(inputs["prepared"]),
         computation.training_of(trained, None),
         CPU,
     )

@@ -18,18 +18,18 @@ from onnxruntime import InferenceSession
 from project import Project
 from pydantic import ValidationError
 
-from distillery import predictions
-from distillery.artifacts import Artifact
+from distillery.core.errors import DistilleryError, UserError
 from distillery.data.augmentation import normalise
-from distillery.data.card import Card
+from distillery.data.info import DataSetInfo
 from distillery.data.prepared import load
-from distillery.errors import DistilleryError, UserError
 from distillery.evaluation import deployment
 from distillery.evaluation.deployment import Options, export, open_session, quantise
+from distillery.models import predictions
 from distillery.models import registry as models
 from distillery.models.base import Classifier
+from distillery.runs.artifacts import Artifact
 
-CARD = Card(
+INFO = DataSetInfo(
     name="made up",
     classes=("cat", "dog", "eel"),
     shape=(16, 16, 3),
@@ -65,7 +65,7 @@ def network(request: pytest.FixtureRequest) -> Classifier:
 @pytest.fixture(scope="module")
 def exported(network: Classifier, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("exported") / "student.onnx"
-    export(network, CARD, path, 20, {"run": "0123"})
+    export(network, INFO, path, 20, {"run": "0123"})
     return path
 
 
@@ -93,7 +93,7 @@ def test_the_exported_network_is_the_network(network: Classifier, exported: Path
 )
 def test_every_network_for_small_images_is_exported_as_it_is(arch: str, tmp_path: Path) -> None:
     original, path, batch = untrained(arch), tmp_path / "network.onnx", noise(4)
-    export(original, CARD, path, 20, {"run": "0123"})
+    export(original, INFO, path, 20, {"run": "0123"})
     expected = original(torch.from_numpy(batch)).logits.numpy()
     difference = np.abs(answers(open_session(path, 1), batch) - expected).max()
     # Deep networks that are untrained have logits above 100, which single precision rounds.
@@ -105,7 +105,7 @@ def test_the_file_says_how_to_use_it_and_not_where_it_was_made(exported: Path) -
     onnx.checker.check_model(model, full_check=True)
     facts = {entry.key: entry.value for entry in model.metadata_props}
     assert json.loads(facts["classes"]) == ["cat", "dog", "eel"]
-    assert (json.loads(facts["mean"]), json.loads(facts["std"])) == ([*CARD.mean], [*CARD.std])
+    assert (json.loads(facts["mean"]), json.loads(facts["std"])) == ([*INFO.mean], [*INFO.std])
     assert facts["run"] == "0123"
     assert model.opset_import[0].version == 20
     content = exported.read_bytes()
@@ -116,7 +116,7 @@ def test_the_file_says_how_to_use_it_and_not_where_it_was_made(exported: Path) -
 def test_equal_weights_give_equal_bytes(tmp_path: Path) -> None:
     network = untrained("resnet8")
     for name in ("one", "other"):
-        export(network, CARD, tmp_path / name, 20, {})
+        export(network, INFO, tmp_path / name, 20, {})
     assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
 
 
@@ -138,7 +138,7 @@ def test_eight_bits_take_less_room_and_say_nearly_the_same(
 
 
 def test_narrow_weights_use_seven_bits(tmp_path: Path) -> None:
-    export(untrained("resnet8"), CARD, tmp_path / "float.onnx", 20, {})
+    export(untrained("resnet8"), INFO, tmp_path / "float.onnx", 20, {})
     for narrow, largest in ((True, 64), (False, 127)):
         options = Options(narrow_weights=narrow)
         quantise(tmp_path / "float.onnx", tmp_path / "int8.onnx", options, iter([noise(16)]))
@@ -157,7 +157,7 @@ def test_exporter_and_quantiser_are_silent(
     caplog: pytest.LogCaptureFixture,
     recwarn: pytest.WarningsRecorder,
 ) -> None:
-    export(untrained("resnet8"), CARD, tmp_path / "float.onnx", 20, {})
+    export(untrained("resnet8"), INFO, tmp_path / "float.onnx", 20, {})
     quantise(tmp_path / "float.onnx", tmp_path / "int8.onnx", Options(), iter([noise(8)]))
     assert "".join(capfd.readouterr()) == ""
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
@@ -206,8 +206,8 @@ def test_a_run_keeps_both_files_and_measures_them(shared_project: Project) -> No
         name: Artifact(shared_project.data / place)
         for name, place in artifact.manifest["inputs"].items()
     }
-    card, test = Card.load(inputs["prepared"]), load(inputs["prepared"], "test")
-    pixels = normalise(test.images, card.mean, card.std).contiguous().numpy()
+    info, test = DataSetInfo.load(inputs["prepared"]), load(inputs["prepared"], "test")
+    pixels = normalise(test.images, info.mean, info.std).contiguous().numpy()
     told = {
         kind: answers(open_session(artifact.file(name), 1), pixels).argmax(axis=1)
         for kind, name in (("float", "student.onnx"), ("int8", "student-int8.onnx"))

@@ -4,7 +4,7 @@ import pytest
 from project import Project
 from pydantic import ValidationError
 
-from distillery.errors import UserError
+from distillery.core.errors import UserError
 from distillery.evaluation import few_shot, registry
 from distillery.evaluation.few_shot import Options
 

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from project import Project
 from protocol_runs import drawn, measure
 
-from distillery.artifacts import Artifact
 from distillery.evaluation import inter_class
 from distillery.evaluation.inter_class import (
     class_correlations,
@@ -17,8 +16,9 @@ from distillery.evaluation.inter_class import (
     difference_of_means,
     off_diagonal_mean,
 )
-from distillery.predictions import Predictions
+from distillery.models.predictions import Predictions
 from distillery.reporting.results import Results
+from distillery.runs.artifacts import Artifact
 
 SEEDS = st.integers(0, 2**32 - 1)
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from protocol_runs import drawn, measure
 
-from distillery.errors import UserError
+from distillery.core.errors import UserError
 from distillery.evaluation import representation
 from distillery.evaluation.representation import (
     alignment,

@@ -17,18 +17,18 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor, nn
 
+from distillery.core.errors import UserError
 from distillery.data.augmentation import normalise
-from distillery.data.card import Card
+from distillery.data.info import DataSetInfo
 from distillery.data.prepared import ImageSet
 from distillery.data.settings import Augmentation
 from distillery.embeddings.extract import Features
 from distillery.embeddings.views import ViewSchedule
-from distillery.errors import UserError
 from distillery.evaluation import transfer
-from distillery.evaluation.known import Known
+from distillery.evaluation.context import PlanContext
 from distillery.evaluation.transfer import Options, check, descended, fitted, voted
 from distillery.models.base import Outputs, describe
-from distillery.training.feed import Feed
+from distillery.training.loader import ViewLoader
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -134,13 +134,13 @@ def test_options_of_the_other_probe_are_refused(options: dict[str, Any], problem
 def test_grey_and_colour_are_told_apart_when_the_plan_is_made(project: Project) -> None:
     spec = describe("resnet8", num_classes=10, in_channels=1, image_size=8)
     options = Options(data="other")
-    check(options, Known(spec, spec, {}, (8, 1), (96, 1)))
-    check(options, Known(spec, spec, {}, None, (96, 3)))
-    check(options, Known(spec, spec, {}, (8, 1), None))
+    check(options, PlanContext(spec, spec, {}, (8, 1), (96, 1)))
+    check(options, PlanContext(spec, spec, {}, None, (96, 3)))
+    check(options, PlanContext(spec, spec, {}, (8, 1), None))
     with pytest.raises(
         UserError, match=r"options\.data: .*'other' have 3 channel.*have 1;.*`channels`"
     ):
-        check(options, Known(spec, spec, {}, (8, 1), (96, 3)))
+        check(options, PlanContext(spec, spec, {}, (8, 1), (96, 3)))
     changes = {
         "datasets": {"other": {"source": "stl10"}},
         "protocols": {"to-stl10": {"protocol": "transfer", "options": {"data": "other"}}},
@@ -170,11 +170,11 @@ class Brightness(nn.Module):
         return Outputs(halves, halves)
 
 
-def feed(images: int = 96) -> Feed:
-    """Return a feed of bright and of dark images, which random boxes do not change."""
+def loader(images: int = 96) -> ViewLoader:
+    """Return a loader of bright and of dark images, which random boxes do not change."""
     labels = torch.arange(images) % 2
     pixels = (40 + 160 * labels)[:, None, None, None].expand(images, 12, 12, 1).byte()
-    card = Card(
+    info = DataSetInfo(
         name="brightness",
         classes=("dark", "bright"),
         shape=(6, 6, 1),
@@ -187,9 +187,9 @@ def feed(images: int = 96) -> Feed:
     )
     boxes = Augmentation(kind="random-resized-crop", size=6)
     schedule = ViewSchedule(boxes.views, 8, 0)
-    return Feed(
+    return ViewLoader(
         ImageSet(pixels.contiguous(), labels, torch.arange(images)),
-        card,
+        info,
         boxes,
         schedule,
         batch_size=16,
@@ -200,7 +200,7 @@ def feed(images: int = 96) -> Feed:
 def descend(scratch: Path, **options: Any) -> nn.Linear:
     scratch.mkdir(exist_ok=True)
     chosen = Options(probe="augmented", batch_size=16, **options)
-    return descended(Brightness(), feed(), 2, chosen, scratch)  # type: ignore[arg-type]
+    return descended(Brightness(), loader(), 2, chosen, scratch)  # type: ignore[arg-type]
 
 
 def test_the_augmented_probe_is_nesterov_descent_from_zero(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_the_augmented_probe_is_nesterov_descent_from_zero(tmp_path: Path) -> No
     layer = descend(tmp_path, epochs=2, milestones=(1,))
     weight, velocity = np.zeros((2, 3)), np.zeros((2, 3))
     for epoch in range(2):
-        for item in feed().epoch(epoch):
+        for item in loader().epoch(epoch):
             assert item.images.shape[2:] == (6, 6)
             x = Brightness()(item.images).embedding.double().numpy()
             x = np.column_stack([x, np.ones(len(x))])

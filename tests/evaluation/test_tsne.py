@@ -9,9 +9,9 @@ from protocol_runs import drawn, measure
 from pydantic import ValidationError
 from sklearn.metrics import silhouette_score
 
-from distillery.errors import UserError
+from distillery.core.errors import UserError
 from distillery.evaluation import tsne
-from distillery.evaluation.known import Known
+from distillery.evaluation.context import PlanContext
 from distillery.evaluation.tsne import Options, choose, classified_by, embed
 from distillery.models.base import describe
 
@@ -136,9 +136,9 @@ def test_embeddings_of_other_dimensions_have_no_joint_map_but_logits_do(tmp_path
     own, teacher = drawn(60, 3, dim=8), drawn(60, 3, dim=16)
     specs = [describe(arch, 10, 1, 8) for arch in ("resnet8", "resnet8x4")]
     with pytest.raises(UserError, match="has 64 and its teacher 256"):
-        tsne.check(tsne.Options(joint=True), Known(*specs, {}, None, None))
-    tsne.check(tsne.Options(joint=True), Known(specs[0], specs[0], {}, None, None))
-    tsne.check(tsne.Options(joint=True, space="logits"), Known(*specs, {}, None, None))
+        tsne.check(tsne.Options(joint=True), PlanContext(*specs, {}, None, None))
+    tsne.check(tsne.Options(joint=True), PlanContext(specs[0], specs[0], {}, None, None))
+    tsne.check(tsne.Options(joint=True, space="logits"), PlanContext(*specs, {}, None, None))
     metrics, _ = measure(tmp_path, tsne, own, teacher, joint=True, space="logits", **QUICK)
     assert "teacher_knn_accuracy" in metrics
 

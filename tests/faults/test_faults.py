@@ -17,10 +17,11 @@ import torch
 from processes import Command
 from project import Project
 
-from distillery import artifacts, predictions, stages
-from distillery.artifacts import Artifact, Run
-from distillery.errors import DamagedArtifact
-from distillery.plan import Plan
+from distillery.core.errors import DamagedArtifact
+from distillery.models import predictions
+from distillery.planning.plan import Plan
+from distillery.runs import artifacts, stages
+from distillery.runs.artifacts import Artifact, Run
 from distillery.training import checkpoint, loop, session
 
 CHANGES = {"!methods": {"crd": {"weights": {"kd": 1}, "options": {"negatives": 32, "dim": 16}}}}
@@ -340,7 +341,7 @@ def test_a_damaged_checkpoint_is_named_with_the_remedy(
 @pytest.mark.parametrize(
     ("name", "file"),
     [
-        ("prepared", "card.json"),
+        ("prepared", "info.json"),
         ("prepared", "train.parquet"),
         ("split", "train.csv"),
         ("embeddings", "cache.json"),

@@ -172,7 +172,7 @@ def sskd(case: Case) -> Result:
     student = outputs(logits=inputs["out_s"], embedding=inputs["rep_s"])
     teacher = outputs(logits=inputs["out_t"], embedding=inputs["rep_t"])
     terms = method(student, teacher, batch_of(len(labels), labels))
-    upright = slice(None, None, method.copies)
+    upright = slice(None, None, method.n_views)
     ce = F.cross_entropy(student.logits[upright], labels)
     method_kd = KD(KD.Options(temperature=hparams["kd_T"]), context())
     student_upright, teacher_upright = (

@@ -23,7 +23,7 @@ from feature_probes import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distillery.errors import UserError
+from distillery.core.errors import UserError
 from distillery.methods.afd import AFD
 from distillery.methods.parts.layer_attention import LayerAttention
 from distillery.methods.parts.layer_reading import thinned
@@ -194,7 +194,7 @@ def test_runs_with_real_networks_and_learns() -> None:
 
 def tapped(method: AFD, outputs: Outputs) -> Outputs:
     """Return outputs of whose blocks the method has read what it needs."""
-    parts = [part for block in outputs.blocks for part in method.tap(block)]
+    parts = [part for block in outputs.blocks for part in method.block_hook(block)]
     return outputs._replace(blocks=tuple(parts))
 
 
@@ -207,7 +207,7 @@ def test_reads_blocks_while_the_network_runs_or_afterwards() -> None:
     gradients = [torch.autograd.grad(value, ours.blocks) for value in (later, at_once)]
     assert later.item() == at_once.item()
     assert all(torch.equal(*both) for both in zip(*gradients, strict=True))
-    energy = method.tap(theirs.blocks[0])[1]
+    energy = method.block_hook(theirs.blocks[0])[1]
     assert torch.allclose(energy, theirs.blocks[0].square().mean(1))
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from helpers import context, outputs
 
-from distillery.errors import UserError
+from distillery.core.errors import UserError
 from distillery.methods.base import Batch
 from distillery.methods.crd import CRD, NegativeSampler
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from distillery.errors import UserError
+from distillery.core.errors import UserError
 from distillery.methods.fsecd import FSECD
 from distillery.methods.parts.contrast import info_nce, negatives_mask
 from distillery.models.base import Outputs

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from scipy.stats import truncnorm
 from torch import nn
 
-from distillery.errors import UserError
+from distillery.core.errors import UserError
 from distillery.methods.ofd import OFD
 from distillery.methods.parts.partial_l2 import channel_margins, partial_l2
 from distillery.models.base import ModelSpec, describe

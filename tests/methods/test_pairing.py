@@ -10,7 +10,7 @@ from feature_probes import network, networks
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distillery.errors import UserError
+from distillery.core.errors import UserError
 from distillery.methods import registry
 from distillery.methods.parts.pairing import pair_stages
 from distillery.methods.parts.regressor import Regressor, regressible

@@ -23,7 +23,7 @@ from feature_probes import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distillery.errors import UserError
+from distillery.core.errors import UserError
 from distillery.methods.parts.hierarchical_context import hierarchical_context
 from distillery.methods.reviewkd import ReviewKD
 from distillery.models.base import ModelSpec, describe

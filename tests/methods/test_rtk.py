@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import Tensor
 
-from distillery.errors import UserError
+from distillery.core.errors import UserError
 from distillery.methods.afd import AFD
 from distillery.methods.parts.layer_selection import annealed_count, layer_count, select_layers
 from distillery.methods.rtk import RTK

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from distillery.errors import UserError
+from distillery.core.errors import UserError
 from distillery.models.base import Classifier, describe
 from distillery.models.registry import build, module_of, names
 

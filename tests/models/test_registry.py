@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from distillery import models
-from distillery.errors import UserError
-from distillery.fingerprint import closure
+from distillery.core.errors import UserError
 from distillery.models import registry
+from distillery.runs.fingerprint import closure
 
 REPDISTILLER = [
     "resnet8",

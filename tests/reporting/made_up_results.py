@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from distillery.artifacts import Artifact, Run, Workspace, produce
 from distillery.reporting.results import Results
+from distillery.runs.artifacts import Artifact, Run, Workspace, produce
 
 TITLES = {"ce": "CE", "kd": "KD", "crd": "CRD + KD"}
 

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 from made_up_results import Study, make_study
 
-from distillery.artifacts import Artifact
-from distillery.errors import DamagedArtifact
+from distillery.core.errors import DamagedArtifact
 from distillery.reporting import files, page, report
+from distillery.runs.artifacts import Artifact
 
 KEY = "fedcba9876543210"
 BUILD = """
 import json, sys
 from pathlib import Path
-from distillery.artifacts import Artifact
+from distillery.runs.artifacts import Artifact
 from distillery.reporting import report
 settings, collected, folder = sys.argv[1:]
 report.build(json.loads(settings), "fedcba9876543210", Artifact(Path(collected)), Path(folder))

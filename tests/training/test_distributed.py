@@ -23,16 +23,16 @@ from project import Project
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from distillery.artifacts import Artifact, Run, checksum
-from distillery.data.prepared import Card, ImageSet, load_training
+from distillery.data.prepared import DataSetInfo, ImageSet, load_training
 from distillery.data.settings import Augmentation
 from distillery.embeddings.views import ViewSchedule
 from distillery.methods import registry as methods
 from distillery.methods.base import Batch, Context, Weights
-from distillery.models.base import Classifier, ModelSpec, Outputs, Tape
+from distillery.models.base import Classifier, FeatureRecorder, ModelSpec, Outputs
+from distillery.runs.artifacts import Artifact, Run, checksum
 from distillery.training import checkpoint, distributed, loop, session, worker
 from distillery.training.distiller import Distiller
-from distillery.training.feed import Feed
+from distillery.training.loader import ViewLoader
 
 IMAGES, BATCH, STEPS = 24, 8, 4
 
@@ -106,7 +106,7 @@ class _Linear(Classifier):
         self.stem = nn.Linear(12, 6)
         self.fc = nn.Linear(6, 3)
 
-    def trunk(self, images: Tensor, tape: Tape) -> Tensor:
+    def trunk(self, images: Tensor, recorder: FeatureRecorder) -> Tensor:
         return self.stem(images.flatten(1)).tanh()[:, :, None, None]
 
 
@@ -213,9 +213,9 @@ def test_the_shares_of_processes_make_up_the_batches_of_one(
 
 
 def _batches(images: ImageSet, prepared: Artifact, rank: int, processes: int) -> list[Any]:
-    feed = Feed(
+    loader = ViewLoader(
         images,
-        Card.load(prepared),
+        DataSetInfo.load(prepared),
         Augmentation(pad=1, flip=False),
         ViewSchedule(9, slots=3, seed=0),
         batch_size=32,
@@ -223,7 +223,7 @@ def _batches(images: ImageSet, prepared: Artifact, rank: int, processes: int) ->
         rank=rank,
         processes=processes,
     )
-    return [item.batch.position.numpy() for item in feed.epoch(1)]
+    return [item.batch.position.numpy() for item in loader.epoch(1)]
 
 
 # Whole runs
@@ -268,7 +268,8 @@ def work(project: Project, run: Run, name: str, stop_in_second: int = 0) -> list
     """Compute a run in two workers; return their exit statuses."""
     scratch = project.folder / name
     (scratch / "out").mkdir(parents=True, exist_ok=True)
-    task = {"run": run.as_dict(), "data": str(project.data)}
+    inputs = {name: str(project.data / place) for name, place in run.inputs.items()}
+    task = {"run": run.as_dict(), "inputs": inputs, "raw": str(project.data / "raw")}
     (scratch / distributed.TASK).write_text(json.dumps(task))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from project import Project
 
-from distillery.errors import UserError
+from distillery.core.errors import UserError
 from distillery.methods.base import Batch, Context
 from distillery.methods.infonce import InBatchContrast
 from distillery.methods.kd import KD

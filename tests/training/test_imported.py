@@ -18,14 +18,15 @@ from ruamel.yaml import YAML
 from safetensors.torch import load_file
 from torch import nn
 
-from distillery import cli, predictions, stages
-from distillery.artifacts import Artifact, Run, checksum
+from distillery import cli
+from distillery.core.errors import UserError
 from distillery.data.augmentation import normalise
-from distillery.data.prepared import Card, load
-from distillery.errors import UserError
-from distillery.models import registry
+from distillery.data.prepared import DataSetInfo, load
+from distillery.models import predictions, registry
 from distillery.models.base import Classifier
-from distillery.plan import Plan
+from distillery.planning.plan import Plan
+from distillery.runs import stages
+from distillery.runs.artifacts import Artifact, Run, checksum
 from distillery.training import imported
 
 FILE = "ckpt_epoch_240.pth"
@@ -81,9 +82,9 @@ def planned_import(project: Project, changes: dict[str, Any]) -> tuple[Plan, Run
 
 
 def expected_accuracy(prepared: Artifact, of: Classifier) -> float:
-    images, card = load(prepared, "test"), Card.load(prepared)
+    images, info = load(prepared, "test"), DataSetInfo.load(prepared)
     with torch.inference_mode():
-        logits = of(normalise(images.images, card.mean, card.std)).logits
+        logits = of(normalise(images.images, info.mean, info.std)).logits
     return 100 * (logits.argmax(dim=1) == images.labels).double().mean().item()
 
 
@@ -146,9 +147,9 @@ def test_an_imported_teacher_sees_the_channels_that_it_is_for(project: Project) 
     artifact = project.make(planned, run)
     # Grey digits are the same in all three channels.
     prepared = Artifact(project.data / artifact.manifest["inputs"]["prepared"])
-    images, card = load(prepared, "test"), Card.load(prepared)
+    images, info = load(prepared, "test"), DataSetInfo.load(prepared)
     with torch.inference_mode():
-        pixels = normalise(images.images[..., 2:], card.mean[2:], card.std[2:])
+        pixels = normalise(images.images[..., 2:], info.mean[2:], info.std[2:])
         expected = network()(pixels).logits
     told = predictions.read(artifact)
     assert np.allclose(told.logits, expected.numpy(), atol=1e-4)

@@ -17,10 +17,10 @@ from accelerate.state import AcceleratorState
 from project import Project
 from safetensors.torch import load_file
 
-from distillery import stages
-from distillery.artifacts import Artifact, Run
-from distillery.errors import DistilleryError, Interrupted
-from distillery.plan import Plan
+from distillery.core.errors import DistilleryError, Interrupted
+from distillery.planning.plan import Plan
+from distillery.runs import stages
+from distillery.runs.artifacts import Artifact, Run
 from distillery.training import loop
 
 METHODS = {

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distillery.errors import UserError
+from distillery.core.errors import UserError
 from distillery.training import sampler
 
 LABELS = np.random.default_rng(0).integers(10, size=400)

@@ -37,14 +37,16 @@ class CropFlip:
         return CropFlip(self.top.to(device), self.left.to(device), self.flip.to(device))
 
 
-def places(view: Tensor, augmentation: Augmentation, shape: tuple[int, int]) -> CropFlip | Boxes:
+def crop_parameters(
+    view: Tensor, augmentation: Augmentation, shape: tuple[int, int]
+) -> CropFlip | Boxes:
     """Return what views (B,) int64 show of images of a height and a width, on the CPU."""
     if augmentation.kind == "crop":
         return decode(view.cpu(), augmentation)
     return draw(view, augmentation, shape)
 
 
-def shown(images: Tensor, place: CropFlip | Boxes, augmentation: Augmentation) -> Tensor:
+def apply_views(images: Tensor, place: CropFlip | Boxes, augmentation: Augmentation) -> Tensor:
     """Return what is to be seen of images at given places.
 
     Args:

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from distillery.core.randomness import mix, seed_for
 from distillery.data.settings import Augmentation
-from distillery.randomness import mix, seed_for
 
 _ATTEMPTS = 10
 _DRAWS_PER_ATTEMPT = 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from distillery.errors import UserError
+from distillery.core.errors import UserError
 
 
 def fetch(url: str, target: Path, md5: str, advice: str) -> Path:

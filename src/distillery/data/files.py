@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from distillery.core.errors import UserError
 from distillery.data.archive import unpack
-from distillery.errors import UserError
 
 if TYPE_CHECKING:
     from distillery.data.settings import Source
@@ -89,15 +89,15 @@ class RawFiles:
 
     @classmethod
     @contextlib.contextmanager
-    def opened(cls, data_root: Path, scratch: Path) -> Iterator[RawFiles]:
-        """Look files up in ``data_root/raw``, then in the folder that DISTILLERY_DATA names.
+    def opened(cls, raw: Path, scratch: Path) -> Iterator[RawFiles]:
+        """Look files up in ``raw``, then in the folder that DISTILLERY_DATA names.
 
         Args:
-            data_root: the data folder.
+            raw: folder of the raw files, ``data/raw``.
             scratch: folder with room for the unpacked contents of archives.
         """
         elsewhere = os.environ.get(ENVIRONMENT)
-        roots = [data_root / "raw", *([Path(elsewhere)] if elsewhere else [])]
+        roots = [raw, *([Path(elsewhere)] if elsewhere else [])]
         # One file without a name takes all unpacked contents: no clean-up can be missed, however
         # the process ends, and making 60,000 small files would take longer than decoding them.
         with tempfile.TemporaryFile(dir=scratch) as store:

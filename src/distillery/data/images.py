@@ -9,9 +9,9 @@ from pathlib import PurePosixPath
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from distillery.core.errors import UserError
 from distillery.data.files import Tree
 from distillery.data.raw import RawPart
-from distillery.errors import UserError
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm"}
 # Pillow reads many more formats, some of them by starting other programs.

@@ -19,17 +19,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from distillery.data.card import CARD, Card, part_file
+from distillery.core.errors import UserError
 from distillery.data.colour import stored_lab
 from distillery.data.files import RawFiles
 from distillery.data.images import resized, with_channels
+from distillery.data.info import INFO, DataSetInfo, part_file
 from distillery.data.raw import RawData, RawPart
 from distillery.data.settings import Source
 from distillery.data.sources import registry
-from distillery.errors import UserError
 
 if TYPE_CHECKING:
-    from distillery.artifacts import Workspace
+    from distillery.runs.artifacts import Workspace
 
 _GROUP_ROWS = 4096
 _GROUP_BYTES = 2**26
@@ -39,20 +39,23 @@ _PACKED = {"compression": "zstd"}
 _STREAMED = {"compression": "none", "data_page_size": 2**30}
 
 
+Settings = Source
+
+
 def run(work: Workspace) -> None:
-    """Write ``train.parquet``, ``test.parquet`` and ``card.json``.
+    """Write ``train.parquet``, ``test.parquet`` and ``info.json``.
 
     Raises:
         UserError: the raw data are missing, damaged or unsuitable.
     """
-    settings = Source.model_validate(work.run.settings)
-    with RawFiles.opened(work.data_root, work.scratch) as raw:
+    settings = Settings.model_validate(work.run.settings)
+    with RawFiles.opened(work.raw, work.scratch) as raw:
         data = registry.read(settings, raw)
         form = _Form.of(data, settings)
         train = _write(work.out / part_file("train"), data.train, form)
         test = _write(work.out / part_file("test"), data.test, form)
     mean, std = _normalisation(data, train, form)
-    card = Card(
+    info = DataSetInfo(
         name=data.name,
         classes=data.classes,
         shape=form.shape,
@@ -63,7 +66,7 @@ def run(work: Workspace) -> None:
         shared=len(test.digests) - len(set(test.digests) - set(train.digests)),
         origin=data.origin,
     )
-    work.write_json(CARD, card.model_dump(mode="json"))
+    work.write_json(INFO, info.model_dump(mode="json"))
 
 
 @dataclass(frozen=True)

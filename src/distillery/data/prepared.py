@@ -12,14 +12,14 @@ import torch
 from pyarrow import csv
 from torch import Tensor
 
-from distillery.data.card import Card, Part, part_file
+from distillery.core.errors import DamagedArtifact, UserError
+from distillery.data.info import DataSetInfo, Part, part_file
 from distillery.data.stored import StoredImages, offsets_of
-from distillery.errors import DamagedArtifact, UserError
 
 if TYPE_CHECKING:
-    from distillery.artifacts import Artifact
+    from distillery.runs.artifacts import Artifact
 
-__all__ = ["Card", "ImageSet", "load", "load_training"]
+__all__ = ["DataSetInfo", "ImageSet", "load", "load_training"]
 
 
 @dataclass(frozen=True)
@@ -74,29 +74,29 @@ def load(prepared: Artifact, part: Part, index: np.ndarray | None = None) -> Ima
         index: (n,) strictly increasing places in the part; all when not given.
 
     Raises:
-        DamagedArtifact: the file does not hold what the card says.
+        DamagedArtifact: the file does not hold what the info says.
         ValueError: ``index`` is not increasing or leaves the part.
     """
-    card = Card.load(prepared)
+    info = DataSetInfo.load(prepared)
     path = prepared.file(part_file(part))
-    count = card.counts[part]
+    count = info.counts[part]
     index = np.arange(count) if index is None else np.array(index, dtype=np.int64)
     if len(index) and (index[0] < 0 or index[-1] >= count or (np.diff(index) <= 0).any()):
         raise ValueError(f"the index must increase from 0 to {count - 1}")
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         if file.metadata.num_rows != count:
             raise DamagedArtifact(f"{path}: {file.metadata.num_rows} images instead of {count}")
-        if file.schema_arrow.field("image").type.byte_width != card.image_bytes:
-            raise DamagedArtifact(f"{path}: images are not of the shape {card.shape}")
+        if file.schema_arrow.field("image").type.byte_width != info.image_bytes:
+            raise DamagedArtifact(f"{path}: images are not of the shape {info.shape}")
         labels = file.read(columns=["label"])["label"].to_numpy()[index].astype(np.int64)
-        offsets = offsets_of(file, card.image_bytes)
+        offsets = offsets_of(file, info.image_bytes)
         images = (
-            _in_memory(file, index, card.shape)
+            _in_memory(file, index, info.shape)
             if offsets is None
-            else StoredImages(path, offsets[index], card.shape)
+            else StoredImages(path, offsets[index], info.shape)
         )
-    if len(labels) and not 0 <= labels.min() <= labels.max() < len(card.classes):
-        raise DamagedArtifact(f"{path}: labels leave the range of the {len(card.classes)} classes")
+    if len(labels) and not 0 <= labels.min() <= labels.max() < len(info.classes):
+        raise DamagedArtifact(f"{path}: labels leave the range of the {len(info.classes)} classes")
     return ImageSet(images, torch.from_numpy(labels), torch.from_numpy(index))
 
 

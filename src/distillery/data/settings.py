@@ -6,14 +6,14 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from distillery.core.errors import UserError, unknown_name
+from distillery.core.settings import FrozenModel
 from distillery.data.sources import registry
-from distillery.errors import UserError, unknown_name
-from distillery.schema import Settings
 
 _DRAWS = 2**48
 
 
-class Source(Settings):
+class Source(FrozenModel):
     """Where a data set comes from and what its images are turned into."""
 
     source: str
@@ -70,7 +70,7 @@ class Source(Settings):
         return self
 
 
-class Split(Settings):
+class Split(FrozenModel):
     """What part of the training set is used, and what is held out of it."""
 
     per_class: int | None = Field(default=None, ge=1)
@@ -110,7 +110,7 @@ class Split(Settings):
             raise UserError(f"a fraction of {self.fraction:g} leaves a class empty: {found}")
 
 
-class Augmentation(Settings):
+class Augmentation(FrozenModel):
     """How training images are varied."""
 
     kind: Literal["crop", "random-resized-crop"] = "crop"

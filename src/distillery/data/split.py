@@ -8,13 +8,16 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from distillery.data.card import Card, part_file
+from distillery.core.errors import UserError
+from distillery.core.randomness import generator, seed_for
+from distillery.data.info import DataSetInfo, part_file
 from distillery.data.settings import Split
-from distillery.errors import UserError
-from distillery.randomness import generator, seed_for
 
 if TYPE_CHECKING:
-    from distillery.artifacts import Workspace
+    from distillery.runs.artifacts import Workspace
+
+
+Settings = Split
 
 
 def run(work: Workspace) -> None:
@@ -23,11 +26,11 @@ def run(work: Workspace) -> None:
     Raises:
         UserError: a class has too few images.
     """
-    settings = Split.model_validate(work.run.settings)
+    settings = Settings.model_validate(work.run.settings)
     prepared = work.inputs["prepared"]
     column = pq.read_table(prepared.file(part_file("train")), columns=["label"])["label"]
     labels = column.to_numpy().astype(np.int64)
-    train, validation = divide(labels, settings, Card.load(prepared).classes)
+    train, validation = divide(labels, settings, DataSetInfo.load(prepared).classes)
     for name, index in (("train", train), ("validation", validation)):
         table = pd.DataFrame({"index": index, "label": labels[index]})
         table.to_csv(work.out / f"{name}.csv", index=False, lineterminator="\n")

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 
-from distillery.data.augmentation import normalise, places, shown
-from distillery.data.prepared import Card, ImageSet, load_training
+from distillery.core.devices import device_for_inference
+from distillery.core.progress import Progress
+from distillery.core.settings import FrozenModel
+from distillery.data.augmentation import apply_views, crop_parameters, normalise
+from distillery.data.prepared import DataSetInfo, ImageSet, load_training
 from distillery.data.settings import Augmentation
-from distillery.devices import device_for_inference
+from distillery.embeddings.settings import ViewOrder
 from distillery.embeddings.slots import slot_name, write_slot
 from distillery.embeddings.views import ViewSchedule
 from distillery.models.base import Classifier
 from distillery.models.weights import channels_of, load_network
-from distillery.progress import Progress
 
 if TYPE_CHECKING:
-    from distillery.artifacts import Workspace
+    from distillery.runs.artifacts import Workspace
 
 _BATCH = 512
 _PRECISIONS = {"half": torch.float16, "single": torch.float32}
+
+
+class Settings(FrozenModel):
+    """Settings of the stage."""
+
+    views: ViewOrder
+    """Which view of each image a slot holds."""
+    augmentation: Augmentation
+    """How training images are varied, with nothing left open."""
+    precision: Literal["half", "single"]
+    """Storage of logits and embeddings."""
 
 
 def run(work: Workspace) -> None:
@@ -33,11 +46,11 @@ def run(work: Workspace) -> None:
     device = device_for_inference(work.record)
     seen = channels_of(teacher)
     images = load_training(prepared, work.inputs["split"]).of_channels(seen).to(device)
-    card = Card.load(prepared)
-    network = load_network(teacher, card).to(device).to(memory_format=torch.channels_last)
+    info = DataSetInfo.load(prepared)
+    network = load_network(teacher, info).to(device).to(memory_format=torch.channels_last)
     metadata = {"teacher": teacher.key, "prepared": prepared.key, "split": work.inputs["split"].key}
     index = images.index.cpu().numpy()
-    shape = card.shape[:2]
+    shape = info.shape[:2]
     with Progress("slots", schedule.slots) as progress:
         for slot in range(schedule.slots):
             path = work.out / slot_name(slot)
@@ -46,12 +59,12 @@ def run(work: Workspace) -> None:
                 logits, embedding = outputs(
                     network,
                     images,
-                    card.of_channels(seen),
+                    info.of_channels(seen),
                     augmentation,
                     views,
                     _PRECISIONS[settings["precision"]],
                 )
-                place = places(views, augmentation, shape)
+                place = crop_parameters(views, augmentation, shape)
                 write_slot(path, index, views, place, logits, embedding, metadata)
             progress.advance()
     work.write_json(
@@ -60,7 +73,7 @@ def run(work: Workspace) -> None:
             "arch": teacher.settings["arch"],
             "images": len(index),
             "image_shape": shape,
-            "classes": len(card.classes),
+            "classes": len(info.classes),
             "embedding_dim": network.embedding_dim,
             "slots": schedule.slots,
         },
@@ -71,7 +84,7 @@ def run(work: Workspace) -> None:
 def outputs(
     network: Classifier,
     images: ImageSet,
-    card: Card,
+    info: DataSetInfo,
     augmentation: Augmentation,
     views: torch.Tensor,
     dtype: torch.dtype = torch.float32,
@@ -83,9 +96,9 @@ def outputs(
     logits, embeddings = [], []
     batches = torch.arange(len(views)).split(_BATCH)
     for rows, pixels in zip(batches, images.batches(batches), strict=True):
-        place = places(views[rows], augmentation, (pixels.shape[1], pixels.shape[2]))
-        pixels = shown(pixels, place, augmentation)
-        out = network(normalise(pixels, card.mean, card.std))
+        place = crop_parameters(views[rows], augmentation, (pixels.shape[1], pixels.shape[2]))
+        pixels = apply_views(pixels, place, augmentation)
+        out = network(normalise(pixels, info.mean, info.std))
         logits.append(out.logits.to("cpu", dtype))
         embeddings.append(out.embedding.to("cpu", dtype))
     return torch.cat(logits).numpy(), torch.cat(embeddings).numpy()

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from distillery.core.errors import DamagedArtifact
 from distillery.embeddings.reader import EmbeddingCache, Slot
-from distillery.errors import DamagedArtifact
 from distillery.models.base import Outputs
 
 

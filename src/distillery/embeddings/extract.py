@@ -15,22 +15,30 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from distillery.data.card import Card, Part, part_file
-from distillery.errors import UserError
-from distillery.matrix_column import as_column, as_matrix
+from distillery.core.columns import as_column, as_matrix
+from distillery.core.errors import UserError
+from distillery.core.settings import FrozenModel
+from distillery.data.info import DataSetInfo, Part, part_file
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from distillery.artifacts import Artifact, Workspace
     from distillery.data.prepared import ImageSet
     from distillery.models.base import Classifier
+    from distillery.runs.artifacts import Artifact, Workspace
 
 Normalisation = Literal["target", "network", "half"]
 """Mean and deviation that pixels are normalised with: of the images' own data set, of the one that
 the network was trained on, or one half each for all channels."""
 
 _BATCH = 512
+
+
+class Settings(FrozenModel):
+    """Settings of the stage."""
+
+    normalisation: Normalisation
+    """Which mean and deviation to take."""
 
 
 class Features(NamedTuple):
@@ -54,18 +62,18 @@ def run(work: Workspace) -> None:
     Raises:
         UserError: the network cannot see these images.
     """
+    from distillery.core.devices import device_for_inference
     from distillery.data.prepared import load
-    from distillery.devices import device_for_inference
     from distillery.models.weights import channels_of, load_network
 
     trained, source, target = (work.inputs[name] for name in ("network", "source", "prepared"))
-    card = seen_card(trained, source, target, work.run.settings["normalisation"])
+    info = seen_info(trained, source, target, work.run.settings["normalisation"])
     device = device_for_inference(work.record)
-    network = load_network(trained, Card.load(source)).to(device)
+    network = load_network(trained, DataSetInfo.load(source)).to(device)
     parts: tuple[Part, ...] = ("train", "test")
     for part in parts:
         images = load(target, part).of_channels(channels_of(trained)).to(device)
-        _write(work.out / part_file(part), network, images, card)
+        _write(work.out / part_file(part), network, images, info)
 
 
 def read(extracted: Artifact, part: Part) -> Features:
@@ -74,10 +82,10 @@ def read(extracted: Artifact, part: Part) -> Features:
     return Features(table["label"].to_numpy(), as_matrix(table["embedding"]))
 
 
-def seen_card(
+def seen_info(
     trained: Artifact, source: Artifact, target: Artifact, normalisation: Normalisation
-) -> Card:
-    """Return the card of a data set as a network sees it.
+) -> DataSetInfo:
+    """Return the info of a data set as a network sees it.
 
     Args:
         trained: the network.
@@ -86,7 +94,7 @@ def seen_card(
         normalisation: which mean and deviation to take.
 
     Returns:
-        The target's card with the size of the source's images, the network's channels, and this
+        The target's info with the size of the source's images, the network's channels, and this
         mean and deviation.
 
     Raises:
@@ -95,31 +103,31 @@ def seen_card(
     """
     from distillery.models.weights import channels_of
 
-    own, card = Card.load(source), Card.load(target)
-    if own.shape[2] != card.shape[2]:
+    own, info = DataSetInfo.load(source), DataSetInfo.load(target)
+    if own.shape[2] != info.shape[2]:
         raise UserError(
-            f"data set '{card.name}': its images have {_counted(card)}, those of the network "
+            f"data set '{info.name}': its images have {_counted(info)}, those of the network "
             f"{_counted(own)}; both need as many (see `channels` of the data sets)"
         )
     colours = [each.settings.get("colour") for each in (source, target)]
     if colours[0] != colours[1]:
         raise UserError(
-            f"data set '{card.name}': its `colour` is {colours[1]}, but the network has learned "
+            f"data set '{info.name}': its `colour` is {colours[1]}, but the network has learned "
             f"from {colours[0]}; give both sets the same"
         )
-    if own.shape[:2] != card.shape[:2] and own.shape[0] != own.shape[1]:
+    if own.shape[:2] != info.shape[:2] and own.shape[0] != own.shape[1]:
         raise UserError(
             f"data set '{own.name}': only squares can be resized to, not {own.shape[0]} x "
             f"{own.shape[1]} pixels; set its `image_size`"
         )
-    chosen = {"target": card, "network": own}.get(normalisation)
-    half = (0.5,) * card.shape[2]
+    chosen = {"target": info, "network": own}.get(normalisation)
+    half = (0.5,) * info.shape[2]
     seen = {
-        "shape": (*own.shape[:2], card.shape[2]),
+        "shape": (*own.shape[:2], info.shape[2]),
         "mean": chosen.mean if chosen else half,
         "std": chosen.std if chosen else half,
     }
-    return card.model_copy(update=seen).of_channels(channels_of(trained))
+    return info.model_copy(update=seen).of_channels(channels_of(trained))
 
 
 def resized(images: Tensor, shape: tuple[int, int]) -> Tensor:
@@ -144,7 +152,7 @@ def resized(images: Tensor, shape: tuple[int, int]) -> Tensor:
     return show(images, whole, shape[0])
 
 
-def _write(path: Path, network: Classifier, images: ImageSet, card: Card) -> None:
+def _write(path: Path, network: Classifier, images: ImageSet, info: DataSetInfo) -> None:
     """Write one part; memory is that of a batch beside the images."""
     schema = pa.schema(
         [("label", pa.int64()), ("embedding", pa.list_(pa.float32(), network.embedding_dim))]
@@ -152,13 +160,13 @@ def _write(path: Path, network: Classifier, images: ImageSet, card: Card) -> Non
     with pq.ParquetWriter(
         path, schema, compression="zstd", use_dictionary=False, write_page_checksum=True
     ) as writer:
-        for labels, embedding in _embeddings(network, images, card):
+        for labels, embedding in _embeddings(network, images, info):
             columns = [pa.array(labels), as_column(embedding)]
             writer.write_table(pa.Table.from_arrays(columns, schema=schema))
 
 
 def _embeddings(
-    network: Classifier, images: ImageSet, card: Card
+    network: Classifier, images: ImageSet, info: DataSetInfo
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the labels (B,) and embeddings (B, D) of each batch."""
     import torch
@@ -167,11 +175,11 @@ def _embeddings(
 
     batches = torch.arange(len(images)).split(_BATCH)
     for rows, pixels in zip(batches, images.batches(batches), strict=True):
-        shown = normalise(resized(pixels, card.shape[:2]), card.mean, card.std)
+        shown = normalise(resized(pixels, info.shape[:2]), info.mean, info.std)
         with torch.inference_mode():
             embedding = network(shown).embedding
         yield images.labels.cpu()[rows].numpy(), embedding.float().cpu().numpy()
 
 
-def _counted(card: Card) -> str:
-    return "1 channel" if card.shape[2] == 1 else f"{card.shape[2]} channels"
+def _counted(info: DataSetInfo) -> str:
+    return "1 channel" if info.shape[2] == 1 else f"{info.shape[2]} channels"

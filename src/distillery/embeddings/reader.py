@@ -11,14 +11,14 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
+from distillery.core.columns import as_matrix
+from distillery.core.errors import DamagedArtifact
 from distillery.data.settings import Augmentation
 from distillery.embeddings.slots import slot_name, views_of
-from distillery.errors import DamagedArtifact
-from distillery.matrix_column import as_matrix
 from distillery.models.base import Outputs
 
 if TYPE_CHECKING:
-    from distillery.artifacts import Artifact
+    from distillery.runs.artifacts import Artifact
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from distillery.schema import Settings
+from distillery.core.settings import FrozenModel
 
 
-class Views(Settings):
+class Views(FrozenModel):
     """Which augmented view of each image an epoch shows; the same for every method."""
 
     slots: int | None = Field(default=None, ge=1)
@@ -24,3 +24,12 @@ class Embeddings(Views):
 
     precision: Literal["half", "single"] = "half"
     """Storage of logits and embeddings."""
+
+
+class ViewOrder(FrozenModel):
+    """The same with nothing left open, as runs have it."""
+
+    slots: int = Field(ge=1)
+    """Number of augmented epochs before they repeat."""
+    seed: int = Field(ge=0)
+    """Seed of the order in which each image meets its views."""

@@ -17,11 +17,11 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from distillery.data.augmentation import CropFlip, encode, places
+from distillery.core.columns import as_column
+from distillery.core.errors import DamagedArtifact
+from distillery.data.augmentation import CropFlip, crop_parameters, encode
 from distillery.data.boxes import Boxes
 from distillery.data.settings import Augmentation
-from distillery.errors import DamagedArtifact
-from distillery.matrix_column import as_column
 
 
 def slot_name(number: int) -> str:
@@ -90,7 +90,7 @@ def views_of(table: pa.Table, augmentation: Augmentation, shape: tuple[int, int]
             CropFlip(columns["crop_top"], columns["crop_left"], columns["flip"]), augmentation
         )
     views = columns["view"]
-    drawn = _columns(views, places(views, augmentation, shape))
+    drawn = _columns(views, crop_parameters(views, augmentation, shape))
     for name, values in drawn.items():
         if not np.array_equal(values.to_numpy(zero_copy_only=False), columns[name].numpy()):
             raise DamagedArtifact(f"{name}: differs from the boxes that are drawn from the views")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from distillery.randomness import permuted
+from distillery.core.randomness import permuted
 
 
 @dataclass(frozen=True)

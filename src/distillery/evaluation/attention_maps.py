@@ -13,22 +13,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from distillery.data.card import Card
-from distillery.randomness import generator
-from distillery.schema import Settings
+from distillery.core.randomness import generator
+from distillery.core.settings import FrozenModel
+from distillery.data.info import DataSetInfo
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from distillery.artifacts import Artifact, Workspace
     from distillery.data.prepared import ImageSet
+    from distillery.runs.artifacts import Artifact, Workspace
 
 TITLE = "Attention maps"
 
 _BATCH = 250
 
 
-class Options(Settings):
+class Options(FrozenModel):
     """Options of the protocol."""
 
     images: int = Field(default=8, ge=1, le=64)
@@ -54,7 +54,7 @@ def run(work: Workspace) -> None:
 
     options = Options(**work.run.settings["options"])
     prepared = work.inputs["prepared"]
-    card, test = Card.load(prepared), load(prepared, "test")
+    info, test = DataSetInfo.load(prepared), load(prepared, "test")
     sample = choose_sample(len(test), options)
     own, _ = observe(work, work.inputs["network"], test, sample)
     teacher, _ = observe(work, work.inputs["teacher"], test, sample)
@@ -62,14 +62,14 @@ def run(work: Workspace) -> None:
     chosen = choose_images(test.labels.numpy(), options)
     maps, predicted = observe(work, work.inputs["network"], test, chosen)
     labels = test.labels.numpy()[chosen]
-    height, width, channels = card.shape
+    height, width, channels = info.shape
     table = pa.table(
         {
             "position": chosen,
             "label": labels,
-            "class": [card.classes[label] for label in labels],
+            "class": [info.classes[label] for label in labels],
             "predicted": predicted,
-            "predicted_class": [card.classes[label] for label in predicted],
+            "predicted_class": [info.classes[label] for label in predicted],
             **{
                 name: np.full(len(chosen), value)
                 for name, value in (("height", height), ("width", width), ("channels", channels))
@@ -109,20 +109,20 @@ def observe(
     """Return a network's maps (n, H, W) float32 and predictions (n,) for some test images."""
     import torch
 
+    from distillery.core.devices import device_for_inference
     from distillery.data.augmentation import normalise
-    from distillery.devices import device_for_inference
     from distillery.models.weights import channels_of, load_network
 
-    card, channels = Card.load(work.inputs["prepared"]), channels_of(trained)
+    info, channels = DataSetInfo.load(work.inputs["prepared"]), channels_of(trained)
     device = device_for_inference(work.record)
-    network = load_network(trained, card).to(device).to(memory_format=torch.channels_last)
-    seen, shown = card.of_channels(channels), test.of_channels(channels)
+    network = load_network(trained, info).to(device).to(memory_format=torch.channels_last)
+    seen, shown = info.of_channels(channels), test.of_channels(channels)
     maps, predicted = [], []
     with torch.inference_mode():
         for rows in np.array_split(places, max(1, len(places) // _BATCH)):
             pixels = normalise(_pixels(shown, rows).to(device), seen.mean, seen.std)
             outputs = network(pixels, features=True)
-            maps.append(spatial_attention(outputs.features[-1], card.shape[0], card.shape[1]).cpu())
+            maps.append(spatial_attention(outputs.features[-1], info.shape[0], info.shape[1]).cpu())
             predicted.append(outputs.logits.argmax(dim=1).cpu())
     return torch.cat(maps).numpy(), torch.cat(predicted).numpy()
 

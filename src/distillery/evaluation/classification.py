@@ -10,17 +10,17 @@ from pyarrow import csv
 from pydantic import Field
 from scipy.special import log_softmax, softmax
 
-from distillery import predictions
-from distillery.data.card import Card
-from distillery.schema import Settings
+from distillery.core.settings import FrozenModel
+from distillery.data.info import DataSetInfo
+from distillery.models import predictions
 
 if TYPE_CHECKING:
-    from distillery.artifacts import Workspace
+    from distillery.runs.artifacts import Workspace
 
 TITLE = "Classification"
 
 
-class Options(Settings):
+class Options(FrozenModel):
     """Options of the protocol."""
 
     calibration_bins: int = Field(default=15, ge=2, le=1000)
@@ -51,7 +51,7 @@ def run(work: Workspace) -> None:
             "teacher_kl": float((np.exp(teacher) * (teacher - own)).sum(axis=1).mean()),
         },
     )
-    names = Card.load(work.inputs["prepared"]).classes
+    names = DataSetInfo.load(work.inputs["prepared"]).classes
     hits = np.bincount(labels, predicted == labels, minlength=len(names)).tolist()
     counts = np.bincount(labels, minlength=len(names)).tolist()
     # A class without test images has no accuracy.

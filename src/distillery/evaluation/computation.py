@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,19 +27,20 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
-from distillery.artifacts import Artifact, open_input
-from distillery.data.card import Card
+from distillery.core.devices import device_for_inference
+from distillery.core.errors import UserError
+from distillery.core.measuring import Clock, summary, write_timings
+from distillery.core.randomness import torch_generator
+from distillery.core.settings import FrozenModel
+from distillery.data.info import DataSetInfo
 from distillery.data.settings import Augmentation
-from distillery.devices import device_for_inference
-from distillery.errors import UserError
+from distillery.evaluation.context import TRAINED_WITH
 from distillery.methods.base import Batch
 from distillery.methods.ce import CrossEntropy
 from distillery.models import registry as models
 from distillery.models.base import Classifier, ModelSpec, Outputs, describe
 from distillery.models.weights import channels_of, load_network
-from distillery.randomness import torch_generator
-from distillery.schema import Settings
-from distillery.timing import Clock, summary, write_timings
+from distillery.runs.artifacts import Artifact
 from distillery.training import sampler
 from distillery.training.assembly import Networks, assemble, numbered
 from distillery.training.distiller import Distiller, run_teachers
@@ -47,8 +48,8 @@ from distillery.training.optimizer import sgd
 from distillery.training.settings import Training
 
 if TYPE_CHECKING:
-    from distillery.artifacts import Workspace
-    from distillery.evaluation.known import Known
+    from distillery.evaluation.context import PlanContext
+    from distillery.runs.artifacts import Workspace
 
 Teach = Callable[[Tensor], Outputs]
 
@@ -68,7 +69,7 @@ _CROSS_ENTROPY = {
 }
 
 
-class Options(Settings):
+class Options(FrozenModel):
     """Options of the protocol."""
 
     warmup: int = Field(default=50, ge=1, le=10_000)
@@ -82,7 +83,7 @@ class Options(Settings):
     """CPU threads."""
 
 
-def check(options: Options, known: Known) -> None:
+def check(options: Options, known: PlanContext) -> None:
     """Raise ``UserError`` when the run's class-balanced batches cannot be so large."""
     instances = known.training.get("instances")
     if options.batch_size and instances and options.batch_size % instances:
@@ -118,20 +119,20 @@ def run(work: Workspace) -> None:
     torch.set_num_threads(options.threads)
     device = device_for_inference(work.record)
     network = work.inputs["network"]
-    card = Card.load(work.inputs["prepared"])
+    info = DataSetInfo.load(work.inputs["prepared"])
     clock = Clock(device, options.warmup, options.repeats)
     training = training_of(network, options.batch_size)
-    spec = _describe(network, card, card.shape[0])
+    spec = _describe(network, info, info.shape[0])
     figures: dict[str, float] = {"parameters": spec.parameters, "flops": forward_flops(spec)}
     times: dict[str, np.ndarray] = {}
     size = training.batch_size
     if "method" in network.settings:
-        steps = training_steps(work.data_root, network, card, training, device)
+        steps = training_steps(work.inputs, info, training, device)
         times = clock.time(steps.parts())
         times["loss"] = times["step"] - times["student"] - times["teacher"]
         size = len(steps.full.images)
         figures |= steps.figures()
-    times |= clock.time(_inference(_load(network, card, device), _noise(spec, size, device)))
+    times |= clock.time(_inference(_load(network, info, device), _noise(spec, size, device)))
     figures["batch_size"] = size
     work.write_json("metrics.json", figures | summary(times))
     write_timings(work.out / "details.parquet", times, str(work.record["device"]))
@@ -202,14 +203,14 @@ class Step:
         self.images = images
         self.batch = batch
         self._teach = teach
-        self._expanded = distiller.method.expand(images)
+        self._expanded = distiller.method.make_views(images)
         # The networks stay as they are, and the work is the same.
         self.optimizer = sgd(distiller.parameters(), training, lr=0.0)
 
     def __call__(self) -> None:
         """Do the whole step."""
         method = self.distiller.method
-        images = method.expand(self.images)
+        images = method.make_views(self.images)
         teacher = self._teach(images) if self._teach else None
         self.distiller(images, teacher, self.batch).loss.backward()
         self.optimizer.step()
@@ -290,17 +291,18 @@ def _inference(network: Classifier, images: Tensor) -> dict[str, Callable[[], ob
 
 
 def training_steps(
-    data: Path, trained: Artifact, card: Card, training: Training, device: torch.device
+    inputs: Mapping[str, Artifact], info: DataSetInfo, training: Training, device: torch.device
 ) -> Steps:
-    """Rebuild the training step of a run."""
+    """Rebuild the training step of the input ``network`` from what it was trained with."""
+    trained = inputs["network"]
     settings = trained.settings
-    sources, cached_as = _teachers(data, trained)
+    sources, cached_as = _teachers(inputs)
     # Random boxes can have another size than the whole images that are classified.
-    side = Augmentation(**settings["augmentation"]).output_side(card.shape[0])
-    spec, *specs = (_describe(network, card, side) for network in (trained, *sources))
-    live = [] if cached_as else [_load(source, card, device) for source in sources]
-    labels = _labels(data, trained)
-    student = _load(trained, card, device).requires_grad_(True)
+    side = Augmentation(**settings["augmentation"]).output_side(info.shape[0])
+    spec, *specs = (_describe(network, info, side) for network in (trained, *sources))
+    live = [] if cached_as else [_load(source, info, device) for source in sources]
+    labels = _labels(inputs[f"{TRAINED_WITH}split"])
+    student = _load(trained, info, device).requires_grad_(True)
     distiller = _ready(assemble(student, settings, Networks(spec, specs, live), labels), device)
     distiller.method.finish_pretraining()
     plain = assemble(student, settings | _CROSS_ENTROPY, Networks(spec, [], []), labels)
@@ -319,16 +321,17 @@ def training_steps(
     )
 
 
-def _teachers(data: Path, trained: Artifact) -> tuple[list[Artifact], torch.dtype | None]:
+def _teachers(inputs: Mapping[str, Artifact]) -> tuple[list[Artifact], torch.dtype | None]:
     """Return the teachers of a student, and how their outputs are cached if they are."""
-    caches, teachers = (
-        [open_input(data, source) for source in numbered(trained.manifest["inputs"], kind)]
-        for kind in ("embeddings", "teacher")
-    )
+    own = {
+        name.removeprefix(TRAINED_WITH): source
+        for name, source in inputs.items()
+        if name.startswith(TRAINED_WITH)
+    }
+    caches = numbered(own, "embeddings")
     if not caches:
-        return teachers, None
-    teachers = [open_input(data, cache.manifest["inputs"]["teacher"]) for cache in caches]
-    return teachers, _CACHED_AS[caches[0].settings["precision"]]
+        return numbered(own, "teacher"), None
+    return numbered(own, "cached"), _CACHED_AS[caches[0].settings["precision"]]
 
 
 def _from_cache(
@@ -376,20 +379,19 @@ def training_of(trained: Artifact, batch_size: int | None) -> Training:
     return training.model_copy(update={"batch_size": batch_size})
 
 
-def _labels(data: Path, trained: Artifact) -> Tensor:
+def _labels(split: Artifact) -> Tensor:
     """Return the labels (n,) of the images that a student was trained with."""
-    split = open_input(data, trained.manifest["inputs"]["split"])
     return torch.from_numpy(csv.read_csv(split.file("train.csv"))["label"].to_numpy().copy())
 
 
-def _describe(trained: Artifact, card: Card, side: int) -> ModelSpec:
+def _describe(trained: Artifact, info: DataSetInfo, side: int) -> ModelSpec:
     """Return a network's shape for images with sides of ``side``."""
-    channels = card.of_channels(channels_of(trained)).shape[2]
-    return describe(trained.settings["arch"], len(card.classes), channels, side)
+    channels = info.of_channels(channels_of(trained)).shape[2]
+    return describe(trained.settings["arch"], len(info.classes), channels, side)
 
 
-def _load(trained: Artifact, card: Card, device: torch.device) -> Classifier:
-    network = load_network(trained, card).to(device)
+def _load(trained: Artifact, info: DataSetInfo, device: torch.device) -> Classifier:
+    network = load_network(trained, info).to(device)
     return network.to(memory_format=torch.channels_last)
 
 

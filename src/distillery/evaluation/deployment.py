@@ -21,20 +21,20 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from distillery.core.errors import DistilleryError, UserError
+from distillery.core.measuring import Clock, summary, write_timings
+from distillery.core.randomness import generator
+from distillery.core.settings import FrozenModel
 from distillery.data.augmentation import normalise
-from distillery.data.card import Card, Part
+from distillery.data.info import DataSetInfo, Part
 from distillery.data.prepared import ImageSet, load
-from distillery.errors import DistilleryError, UserError
 from distillery.models.base import Classifier
 from distillery.models.weights import channels_of, load_network
-from distillery.randomness import generator
-from distillery.schema import Settings
-from distillery.timing import Clock, summary, write_timings
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-    from distillery.artifacts import Artifact, Workspace
+    from distillery.runs.artifacts import Artifact, Workspace
 
 TITLE = "Deployment"
 
@@ -44,7 +44,7 @@ _BATCH = 250
 _MIB = 2**20
 
 
-class Options(Settings):
+class Options(FrozenModel):
     """Options of the protocol."""
 
     opset: int = Field(default=20, ge=18, le=23)
@@ -88,18 +88,18 @@ def run(work: Workspace) -> None:
     torch.set_num_threads(options.threads)
     work.record["device"] = f"cpu ({torch.backends.cpu.get_cpu_capability()})"
     prepared, trained = work.inputs["prepared"], work.inputs["network"]
-    card = Card.load(prepared)
-    network = load_network(trained, card)
-    card = card.of_channels(channels_of(trained))
+    info = DataSetInfo.load(prepared)
+    network = load_network(trained, info)
+    info = info.of_channels(channels_of(trained))
     role = "student" if "method" in trained.settings else "teacher"
     paths = {"float": work.out / f"{role}.onnx", "int8": work.out / f"{role}-int8.onnx"}
-    export(network, card, paths["float"], options.opset, {"run": trained.key})
+    export(network, info, paths["float"], options.opset, {"run": trained.key})
     quantise(paths["float"], paths["int8"], options, _calibration(prepared, trained, options))
     sessions = {name: open_session(path, options.threads) for name, path in paths.items()}
     test = _draw(prepared, trained, "test", options.test_images, "test_images")
-    logits = _classify(network, sessions, test, card)
+    logits = _classify(network, sessions, test, info)
     check_same(logits["float"], logits["torch"])
-    image = next(_normalised(test, card))[:1]
+    image = next(_normalised(test, info))[:1]
     times = Clock(torch.device("cpu"), options.warmup, options.repeats).time(
         {name: partial(session.run, None, {_INPUT: image}) for name, session in sessions.items()}
     )
@@ -111,20 +111,20 @@ def run(work: Workspace) -> None:
 
 
 def export(
-    network: Classifier, card: Card, path: Path, opset: int, metadata: Mapping[str, str]
+    network: Classifier, info: DataSetInfo, path: Path, opset: int, metadata: Mapping[str, str]
 ) -> None:
     """Write a network as ONNX; equal weights give equal bytes.
 
     Args:
         network: in evaluation mode, on the CPU.
-        card: of the images that the network sees.
+        info: of the images that the network sees.
         path: where to write.
         opset: version of the operators.
         metadata: what the file should say beside ``mean``, ``std`` and ``classes`` (JSON).
     """
     import onnx
 
-    height, width, channels = card.shape
+    height, width, channels = info.shape
     # With one image alone the exporter would take the size of the batch for fixed.
     images = torch.zeros(2, channels, height, width)
     with _silence():
@@ -141,7 +141,7 @@ def export(
     assert program is not None
     model = program.model_proto
     _forget_origin(model)
-    facts = {"mean": card.mean, "std": card.std, "classes": card.classes}
+    facts = {"mean": info.mean, "std": info.std, "classes": info.classes}
     described = {name: json.dumps(value) for name, value in facts.items()}
     onnx.helper.set_model_props(model, {**described, **metadata})
     onnx.save(model, path)
@@ -227,16 +227,16 @@ def _silence() -> Iterator[None]:
 def _calibration(prepared: Artifact, trained: Artifact, options: Options) -> Iterator[np.ndarray]:
     if options.quantisation == "dynamic":
         return iter(())
-    card = Card.load(prepared).of_channels(channels_of(trained))
+    info = DataSetInfo.load(prepared).of_channels(channels_of(trained))
     wanted = options.calibration_images
-    return _normalised(_draw(prepared, trained, "train", wanted, "calibration_images"), card)
+    return _normalised(_draw(prepared, trained, "train", wanted, "calibration_images"), info)
 
 
 def _draw(
     prepared: Artifact, trained: Artifact, part: Part, wanted: int | None, option: str
 ) -> ImageSet:
     """Return random images of a part as the network sees them, or all of them."""
-    available = Card.load(prepared).counts[part]
+    available = DataSetInfo.load(prepared).counts[part]
     if wanted is not None and wanted > available:
         raise UserError(
             f"protocol 'deployment': options.{option}: found {wanted}; the data set has "
@@ -247,19 +247,22 @@ def _draw(
     return load(prepared, part, np.sort(chosen)).of_channels(channels_of(trained))
 
 
-def _normalised(images: ImageSet, card: Card) -> Iterator[np.ndarray]:
+def _normalised(images: ImageSet, info: DataSetInfo) -> Iterator[np.ndarray]:
     for start in range(0, len(images), _BATCH):
-        pixels = normalise(images.images[start : start + _BATCH], card.mean, card.std)
+        pixels = normalise(images.images[start : start + _BATCH], info.mean, info.std)
         yield np.ascontiguousarray(pixels.numpy())
 
 
 @torch.inference_mode()
 def _classify(
-    network: Classifier, sessions: Mapping[str, InferenceSession], images: ImageSet, card: Card
+    network: Classifier,
+    sessions: Mapping[str, InferenceSession],
+    images: ImageSet,
+    info: DataSetInfo,
 ) -> dict[str, np.ndarray]:
     """Return the logits (N, C) by each session, and by the network under the name ``torch``."""
     found: dict[str, list[np.ndarray]] = {name: [] for name in (*sessions, "torch")}
-    for batch in _normalised(images, card):
+    for batch in _normalised(images, info):
         found["torch"].append(network(torch.from_numpy(batch)).logits.numpy())
         for name, session in sessions.items():
             found[name] += session.run([_OUTPUT], {_INPUT: batch})

@@ -10,14 +10,14 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from distillery.schema import Settings
+from distillery.core.settings import FrozenModel
 
 TITLE = "Ensembles of teachers"
 
 Count = Annotated[int, Field(ge=1)]
 
 
-class Options(Settings):
+class Options(FrozenModel):
     """Options of the study."""
 
     teachers: tuple[Count, ...] = Field(default=(1, 2, 4, 6), min_length=1)

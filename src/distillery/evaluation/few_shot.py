@@ -11,14 +11,14 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from distillery.schema import Settings
+from distillery.core.settings import FrozenModel
 
 TITLE = "Few-shot distillation"
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
 
 
-class Options(Settings):
+class Options(FrozenModel):
     """Options of the study."""
 
     fractions: tuple[Fraction, ...] = Field(default=(0.25, 0.5, 0.75, 1.0), min_length=1)

@@ -16,18 +16,18 @@ import pyarrow.parquet as pq
 from pydantic import Field
 from scipy.stats import zscore
 
-from distillery import predictions
-from distillery.data.card import Card
-from distillery.matrix_column import as_column
-from distillery.schema import Settings
+from distillery.core.columns import as_column
+from distillery.core.settings import FrozenModel
+from distillery.data.info import DataSetInfo
+from distillery.models import predictions
 
 if TYPE_CHECKING:
-    from distillery.artifacts import Workspace
+    from distillery.runs.artifacts import Workspace
 
 TITLE = "Inter-class correlation"
 
 
-class Options(Settings):
+class Options(FrozenModel):
     """Options of the protocol."""
 
     z_score: bool = Field(default=False)
@@ -56,7 +56,7 @@ def run(work: Workspace) -> None:
     known = {name: value for name, value in metrics.items() if math.isfinite(value)}
     work.write_json("metrics.json", known)
     rows = {
-        "class": pa.array(Card.load(work.inputs["prepared"]).classes),
+        "class": pa.array(DataSetInfo.load(work.inputs["prepared"]).classes),
         "correlation": as_column(correlation.astype(np.float32)),
         "class_mean": as_column(mean.astype(np.float32)),
     }

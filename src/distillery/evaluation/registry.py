@@ -18,10 +18,10 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from distillery import registry
+from distillery.core import registry
 
 _PACKAGE = "distillery.evaluation"
-_NOT_PROTOCOLS = ("known", "registry")
+_NOT_PROTOCOLS = ("context", "registry")
 
 
 def names() -> list[str]:

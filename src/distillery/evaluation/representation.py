@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from distillery import predictions
-from distillery.errors import UserError
+from distillery.core.errors import UserError
+from distillery.core.settings import FrozenModel
 from distillery.evaluation.classification import calibration_error
-from distillery.schema import Settings
+from distillery.models import predictions
 
 if TYPE_CHECKING:
-    from distillery.artifacts import Workspace
+    from distillery.runs.artifacts import Workspace
 
 TITLE = "Representation quality"
 
@@ -28,7 +28,7 @@ _SCALE = 2.0
 _BLOCK = 512
 
 
-class Options(Settings):
+class Options(FrozenModel):
     """Options of the protocol."""
 
     neighbours: int = Field(default=10, ge=1, le=1000)

@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from distillery.embeddings.extract import Features, Normalisation, read, seen_card
-from distillery.errors import UserError
-from distillery.schema import Id, Settings
+from distillery.core.errors import UserError
+from distillery.core.settings import FrozenModel, Id
+from distillery.embeddings.extract import Features, Normalisation, read, seen_info
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import nn
 
-    from distillery.artifacts import Workspace
-    from distillery.evaluation.known import Known
+    from distillery.evaluation.context import PlanContext
     from distillery.models.base import Classifier
-    from distillery.training.feed import Feed
+    from distillery.runs.artifacts import Workspace
+    from distillery.training.loader import ViewLoader
 
 TITLE = "Transfer of the representation"
 
@@ -33,7 +33,7 @@ _MOMENTUM = 0.9
 _DECAY = 0.1
 
 
-class Options(Settings):
+class Options(FrozenModel):
     """Options of the protocol."""
 
     data: Id | None = None
@@ -83,7 +83,7 @@ def extract_settings(options: Options) -> dict[str, Any]:
     return {"normalisation": options.normalisation}
 
 
-def check(options: Options, known: Known) -> None:
+def check(options: Options, known: PlanContext) -> None:
     """Raise ``UserError`` when one data set is grey and the other one is not."""
     source, target = known.source, known.target
     if source and target and source[1] != target[1]:
@@ -166,16 +166,16 @@ def voted(train: Features, embedding: np.ndarray, neighbours: int) -> np.ndarray
 
 
 def descended(
-    network: Classifier, feed: Feed, classes: int, options: Options, scratch: Path
+    network: Classifier, loader: ViewLoader, classes: int, options: Options, scratch: Path
 ) -> nn.Linear:
-    """Return a linear layer trained on the embeddings of what ``feed`` shows.
+    """Return a linear layer trained on the embeddings of what ``loader`` shows.
 
     It begins with zeros, since the problem is convex. An interrupted run goes on with the epoch
     that it was in.
 
     Args:
         network: frozen and in evaluation mode, on the device of the images.
-        feed: the images.
+        loader: the images.
         classes: number of classes.
         options: of the augmented probe.
         scratch: folder for the checkpoint.
@@ -186,10 +186,10 @@ def descended(
     import torch
     import torch.nn.functional as F
 
-    from distillery.progress import Progress
+    from distillery.core.progress import Progress
     from distillery.training import checkpoint
 
-    layer = torch.nn.Linear(network.embedding_dim, classes, device=feed.images.labels.device)
+    layer = torch.nn.Linear(network.embedding_dim, classes, device=loader.images.labels.device)
     torch.nn.init.zeros_(layer.weight)
     torch.nn.init.zeros_(layer.bias)
     optimizer = torch.optim.SGD(
@@ -205,7 +205,7 @@ def descended(
         for epoch in range(done, options.epochs):
             decays = sum(epoch >= milestone for milestone in options.milestones)
             optimizer.param_groups[0]["lr"] = options.lr * _DECAY**decays
-            for item in feed.epoch(epoch):
+            for item in loader.epoch(epoch):
                 with torch.no_grad():
                     embedding = network(item.images).embedding
                 loss = F.cross_entropy(layer(embedding), item.batch.labels)
@@ -223,26 +223,26 @@ def descended(
 
 def _augmented(work: Workspace, options: Options) -> nn.Linear:
     """Return a linear layer trained on random boxes of the target's training images."""
-    from distillery.data.card import Card
+    from distillery.core.devices import device_for_inference
+    from distillery.data.info import DataSetInfo
     from distillery.data.prepared import load
     from distillery.data.settings import Augmentation
-    from distillery.devices import device_for_inference
     from distillery.embeddings.views import ViewSchedule
     from distillery.models.weights import channels_of, load_network
-    from distillery.training.feed import Feed
+    from distillery.training.loader import ViewLoader
 
     trained, source, target = (work.inputs[name] for name in ("network", "prepared", "target"))
-    card = seen_card(trained, source, target, options.normalisation)
+    info = seen_info(trained, source, target, options.normalisation)
     device = device_for_inference(work.record)
-    boxes = Augmentation(kind="random-resized-crop", size=card.shape[0])
+    boxes = Augmentation(kind="random-resized-crop", size=info.shape[0])
     boxes = boxes.resolved(target.settings["source"])
-    feed = Feed(
+    loader = ViewLoader(
         load(target, "train").of_channels(channels_of(trained)).to(device),
-        card,
+        info,
         boxes,
         ViewSchedule(boxes.views, options.epochs, options.seed),
         batch_size=options.batch_size,
         seed=options.seed,
     )
-    network = load_network(trained, Card.load(source)).to(device)
-    return descended(network, feed, len(card.classes), options, work.scratch)
+    network = load_network(trained, DataSetInfo.load(source)).to(device)
+    return descended(network, loader, len(info.classes), options, work.scratch)

@@ -13,22 +13,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from distillery import predictions
-from distillery.data.card import Card
-from distillery.errors import UserError, unknown_name
+from distillery.core.errors import UserError, unknown_name
+from distillery.core.randomness import seed_for
+from distillery.core.settings import FrozenModel
+from distillery.data.info import DataSetInfo
 from distillery.evaluation.representation import nearest, on_sphere, vote_accuracy
-from distillery.predictions import Predictions
-from distillery.randomness import seed_for
-from distillery.schema import Settings
+from distillery.models import predictions
+from distillery.models.predictions import Predictions
 
 if TYPE_CHECKING:
-    from distillery.artifacts import Workspace
-    from distillery.evaluation.known import Known
+    from distillery.evaluation.context import PlanContext
+    from distillery.runs.artifacts import Workspace
 
 TITLE = "t-SNE"
 
 
-class Options(Settings):
+class Options(FrozenModel):
     """Options of the protocol."""
 
     classes: Annotated[int, Field(ge=2)] | Annotated[tuple[str, ...], Field(min_length=2)] = 10
@@ -53,7 +53,7 @@ class Options(Settings):
     """Seed of t-SNE, which decides little where it begins with the principal components."""
 
 
-def check(options: Options, known: Known) -> None:
+def check(options: Options, known: PlanContext) -> None:
     """Raise ``UserError`` when a joint map needs features of one dimension, and there are two."""
     dimensions = known.network.embedding_dim, known.teacher.embedding_dim
     if options.joint and options.space == "embedding" and dimensions[0] != dimensions[1]:
@@ -78,7 +78,7 @@ def run(work: Workspace) -> None:
         UserError: a class is unknown or has no test images, or there are too few images.
     """
     options = Options(**work.run.settings["options"])
-    names = Card.load(work.inputs["prepared"]).classes
+    names = DataSetInfo.load(work.inputs["prepared"]).classes
     own = predictions.read(work.inputs["network"])
     images = choose(own.labels, names, options)
     labels = own.labels[images]

@@ -7,12 +7,12 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Pretraining, Weights
 from distillery.methods.parts.pairing import mismatch, pair_stages
-from distillery.methods.parts.precision import at_least_single
+from distillery.methods.parts.precision import upcast
 from distillery.methods.parts.regressor import Regressor, regressible
 from distillery.models.base import ModelSpec, Outputs
-from distillery.schema import Settings
 
 # The authors divide their losses by 1000 and multiply them by 3.
 _SCALE = 3 / 1000
@@ -41,7 +41,7 @@ class ActivationBoundary(Method):
     needs = frozenset({"preactivations"})
     weights = Weights(method=0.0)
 
-    class Options(Settings):
+    class Options(FrozenModel):
         """Hyperparameters of AB."""
 
         margin: float = Field(default=1.0, ge=0)
@@ -74,8 +74,8 @@ class ActivationBoundary(Method):
         for place, ((ours, theirs), connect) in enumerate(
             zip(self.pairs, self.connectors, strict=True)
         ):
-            connected = at_least_single(connect(at_least_single(student.preactivations[ours])))
-            target = at_least_single(teacher.preactivations[theirs])
+            connected = upcast(connect(upcast(student.preactivations[ours])))
+            target = upcast(teacher.preactivations[theirs])
             share = self.options.pretraining_weight * _SCALE * 2.0 ** (place + 1 - len(self.pairs))
             terms[f"stage{ours}"] = share * boundary_loss(connected, target, self.options.margin)
         return terms

@@ -18,6 +18,8 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from distillery.core.randomness import torch_generator
+from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Weights
 from distillery.methods.parts.candidate_filters import (
     FilterOptions,
@@ -37,7 +39,7 @@ from distillery.methods.parts.pair_policies import (
     Side,
 )
 from distillery.methods.parts.perturbation import DiffusionOptions
-from distillery.methods.parts.precision import at_least_single
+from distillery.methods.parts.precision import upcast
 from distillery.methods.parts.projection_heads import HeadKind, new_heads
 from distillery.methods.parts.reweighting import (
     ReweightingOptions,
@@ -49,8 +51,6 @@ from distillery.methods.parts.synthesis import WITH_TANGENTS, CurveOptions
 from distillery.methods.parts.synthetic_diagnostics import Contrasted, diagnose
 from distillery.methods.parts.synthetic_points import SyntheticPoints, make_points, no_points
 from distillery.models.base import Outputs
-from distillery.randomness import torch_generator
-from distillery.schema import Settings
 
 # Diagnostics cost as much as the loss, so they are taken in a step out of so many.
 _DIAGNOSE_EVERY = 10
@@ -58,7 +58,7 @@ _DIAGNOSE_EVERY = 10
 _MAKE_POSITIVES = frozenset({"same-class", "random", "centroid", "single"})
 
 
-class SyntheticOptions(Settings):
+class SyntheticOptions(FrozenModel):
     """How many synthetic points there are, and what they are for."""
 
     n: int = Field(default=2, ge=0)
@@ -105,7 +105,7 @@ class AECRD(Method):
     couples_batch = True
     section = "aecrd"
 
-    class Options(Settings):
+    class Options(FrozenModel):
         """Hyperparameters of AECRD, all of them a reconstruction."""
 
         dim: int = Field(default=128, ge=2)
@@ -159,7 +159,7 @@ class AECRD(Method):
     def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return the terms ``student_anchor`` and, for both directions, ``teacher_anchor``."""
         with torch.autocast(batch.labels.device.type, enabled=False):
-            ours, theirs = (at_least_single(each.embedding) for each in (student, teacher))
+            ours, theirs = (upcast(each.embedding) for each in (student, teacher))
             if self.readout is not None:
                 self.readout.observe(theirs, teacher.logits)
             lengths = theirs.norm(dim=1)

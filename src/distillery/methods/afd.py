@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pydantic import Field
 from torch import Tensor
 
+from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Weights
 from distillery.methods.parts.attention_log import ATTENTION, ENTROPY, LAYER_ENTROPY
 from distillery.methods.parts.entropy import entropy
@@ -16,7 +17,6 @@ from distillery.methods.parts.layer_reading import Reading, detached, pair_up, r
 from distillery.methods.parts.pairing import mismatch
 from distillery.methods.parts.pooling import pool_to
 from distillery.models.base import ModelSpec, Outputs
-from distillery.schema import Settings
 
 
 class AFD(Method):
@@ -44,7 +44,7 @@ class AFD(Method):
     weights = Weights(kd=0.9, method=200.0)
     section = "attention"
 
-    class Options(Settings):
+    class Options(FrozenModel):
         """Hyperparameters of AFD."""
 
         dim: int = Field(default=128, ge=1)
@@ -72,12 +72,12 @@ class AFD(Method):
         """Return the trained part, for the numbers of channels of both networks' layers."""
         return LayerAttention(teacher, student, self.options.dim)
 
-    def tap(self, block: Tensor) -> tuple[Tensor, ...]:
+    def block_hook(self, block: Tensor) -> tuple[Tensor, ...]:
         """Return what the method reads of a block (B, c, h, w), while its network runs."""
         return read(block)
 
     def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
-        """Return the term ``attention``. Blocks are (B, c, h, w), or what ``tap`` made of them."""
+        """Return the term ``attention``. Blocks are (B, c, h, w), or what ``block_hook`` keeps."""
         losses = self.layer_losses(student.blocks, teacher.blocks, batch.epoch)
         return {"attention": losses.sum()}
 
@@ -114,5 +114,5 @@ class AFD(Method):
     def _layers(self, blocks: Sequence[Tensor]) -> Sequence[Reading]:
         """Return the readings of the layers that take part."""
         is_read = all(block.dim() < 4 for block in blocks)
-        parts = blocks if is_read else [part for block in blocks for part in self.tap(block)]
+        parts = blocks if is_read else [part for block in blocks for part in self.block_hook(block)]
         return thinned(pair_up(parts), self.options.max_layers)

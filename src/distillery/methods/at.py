@@ -5,13 +5,13 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor
 
+from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Weights
 from distillery.methods.parts.activation_map import activation_map
 from distillery.methods.parts.pairing import pair_stages
 from distillery.methods.parts.pooling import to_same_size
-from distillery.methods.parts.precision import at_least_single
+from distillery.methods.parts.precision import upcast
 from distillery.models.base import ModelSpec, Outputs
-from distillery.schema import Settings
 
 
 class AttentionTransfer(Method):
@@ -32,7 +32,7 @@ class AttentionTransfer(Method):
     needs = frozenset({"features"})
     weights = Weights(method=1000.0)
 
-    class Options(Settings):
+    class Options(FrozenModel):
         """Hyperparameters of AT."""
 
         power: int = Field(default=2, ge=1)
@@ -59,7 +59,7 @@ class AttentionTransfer(Method):
 
 def attention_loss(student: Tensor, teacher: Tensor, power: int) -> Tensor:
     """Return the mean squared difference of two attention maps; only channels may differ freely."""
-    maps = to_same_size(at_least_single(student), at_least_single(teacher))
+    maps = to_same_size(upcast(student), upcast(teacher))
     if power % 2:
         maps = maps[0].abs(), maps[1].abs()
     ours, theirs = (activation_map(values, power) for values in maps)

@@ -14,14 +14,14 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
+from distillery.core.settings import FrozenModel
 from distillery.models.base import ModelSpec, Outputs
-from distillery.schema import Settings
 
 Need = Literal["logits", "embedding", "features", "preactivations", "blocks"]
 CACHED: frozenset[Need] = frozenset({"logits", "embedding"})
 
 
-class Weights(Settings):
+class Weights(FrozenModel):
     """Weights of the objective ``ce * CE + kd * KD + method * method terms``."""
 
     ce: float = Field(default=1.0, ge=0)
@@ -99,12 +99,12 @@ class Method(nn.Module):
     """Published default weights."""
     couples_batch: ClassVar[bool] = False
     """Whether the loss compares samples of a batch: several processes then share their outputs."""
-    copies: ClassVar[int] = 1
-    """How many versions of each image both networks see (see ``expand``)."""
+    n_views: ClassVar[int] = 1
+    """How many versions of each image both networks see (see ``make_views``)."""
     section: ClassVar[str | None] = None
     """Module of ``reporting.sections`` that shows what the method logs in ``diagnostics``."""
 
-    class Options(Settings):
+    class Options(FrozenModel):
         """Hyperparameters of the method; the default is to have none."""
 
     def __init__(self, options: Any, context: Context) -> None:
@@ -125,7 +125,7 @@ class Method(nn.Module):
         """Return the named loss terms, scalars without the method's weight."""
         raise NotImplementedError
 
-    def tap(self, block: Tensor) -> tuple[Tensor, ...]:
+    def block_hook(self, block: Tensor) -> tuple[Tensor, ...]:
         """Return what the method keeps of a block's output (B, c, h, w), while the network runs.
 
         ``Outputs.blocks`` are these tensors, of one block after the other. A method that needs no
@@ -136,11 +136,11 @@ class Method(nn.Module):
     def after_step(self) -> None:
         """Update state that must not change between forward and backward (memory banks)."""
 
-    def expand(self, images: Tensor) -> Tensor:
-        """Return ``copies`` versions of each image, (B, C, H, W) -> (B * copies, C, H, W).
+    def make_views(self, images: Tensor) -> Tensor:
+        """Return ``n_views`` versions of each image, (B, C, H, W) -> (B * n_views, C, H, W).
 
         The versions of one image are adjacent and the unchanged one comes first: outputs then have
-        B * copies rows, and the trainer takes cross-entropy and KD on every ``copies``-th row.
+        B * n_views rows, and the trainer takes cross-entropy and KD on every ``n_views``-th row.
         """
         return images
 
@@ -161,4 +161,4 @@ class Method(nn.Module):
     @classmethod
     def trains_from_cache(cls) -> bool:
         """Tell whether cached logits and embeddings suffice, so that no teacher is run."""
-        return cls.needs <= CACHED and cls.copies == 1
+        return cls.needs <= CACHED and cls.n_views == 1

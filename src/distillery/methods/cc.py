@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Weights
-from distillery.methods.parts.precision import at_least_single
+from distillery.methods.parts.precision import upcast
 from distillery.models.base import Outputs
-from distillery.schema import Settings
 
 
 class CorrelationCongruence(Method):
@@ -38,7 +38,7 @@ class CorrelationCongruence(Method):
     weights = Weights(method=0.02)
     couples_batch = True
 
-    class Options(Settings):
+    class Options(FrozenModel):
         """Hyperparameters of CC."""
 
         variant: Literal["neighbours", "kernel"] = "neighbours"
@@ -57,9 +57,9 @@ class CorrelationCongruence(Method):
 
     def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return the term ``correlation``."""
-        ours = self.student_embed(at_least_single(student.embedding))
-        theirs = self.teacher_embed(at_least_single(teacher.embedding))
-        return {"correlation": self.compare(at_least_single(ours), at_least_single(theirs))}
+        ours = self.student_embed(upcast(student.embedding))
+        theirs = self.teacher_embed(upcast(teacher.embedding))
+        return {"correlation": self.compare(upcast(ours), upcast(theirs))}
 
     def compare(self, students: Tensor, teachers: Tensor) -> Tensor:
         """Return the loss of embeddings (B, dim)."""

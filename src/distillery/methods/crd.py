@@ -10,12 +10,12 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from distillery.errors import UserError
+from distillery.core.errors import UserError
+from distillery.core.randomness import torch_generator
+from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Weights
 from distillery.methods.parts.heads import SphereHead
 from distillery.models.base import Outputs
-from distillery.randomness import torch_generator
-from distillery.schema import Settings
 
 # Keeps the logarithms of the NCE terms finite, as in the reference implementation.
 _EPSILON = 1e-7
@@ -35,7 +35,7 @@ class CRD(Method):
     weights = Weights(method=0.8)
     couples_batch = True
 
-    class Options(Settings):
+    class Options(FrozenModel):
         """Hyperparameters of CRD."""
 
         dim: int = Field(default=128, ge=2)

@@ -6,10 +6,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Method, Weights
-from distillery.methods.parts.precision import at_least_single
+from distillery.methods.parts.precision import upcast
 from distillery.models.base import Outputs
-from distillery.schema import Settings
 
 # Keeps the correlation of constant rows finite, as in the authors' code.
 _EPSILON = 1e-8
@@ -33,7 +33,7 @@ class DIST(Method):
     weights = Weights(method=2.0)
     couples_batch = True
 
-    class Options(Settings):
+    class Options(FrozenModel):
         """Hyperparameters of DIST."""
 
         inter_weight: float = Field(default=1.0, ge=0)
@@ -46,8 +46,8 @@ class DIST(Method):
     def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return the terms ``inter`` and ``intra``, with their weights. Logits are (B, C)."""
         options = self.options
-        ours = torch.softmax(at_least_single(student.logits) / options.temperature, dim=1)
-        theirs = torch.softmax(at_least_single(teacher.logits) / options.temperature, dim=1)
+        ours = torch.softmax(upcast(student.logits) / options.temperature, dim=1)
+        theirs = torch.softmax(upcast(teacher.logits) / options.temperature, dim=1)
         scale = options.temperature**2
         return {
             "inter": options.inter_weight * scale * correlation_distance(ours, theirs, dim=1),

@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
+from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Method, Weights
-from distillery.methods.parts.precision import at_least_single
+from distillery.methods.parts.precision import upcast
 from distillery.models.base import Outputs
-from distillery.schema import Settings
 
 
 class DKD(Method):
@@ -29,7 +29,7 @@ class DKD(Method):
     needs = frozenset({"logits"})
     weights = Weights(ce=1.0, method=1.0)
 
-    class Options(Settings):
+    class Options(FrozenModel):
         """Hyperparameters of DKD."""
 
         alpha: float = Field(default=1.0, ge=0)
@@ -45,8 +45,8 @@ class DKD(Method):
         """Return the terms ``target`` and ``others``, with their weights. Logits are (B, C)."""
         options = self.options
         target, others = dkd_losses(
-            at_least_single(student.logits),
-            at_least_single(teacher.logits),
+            upcast(student.logits),
+            upcast(teacher.logits),
             batch.labels,
             options.temperature,
         )

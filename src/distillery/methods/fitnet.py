@@ -6,12 +6,12 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
+from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Weights
 from distillery.methods.parts.pairing import mismatch, pair_stages
-from distillery.methods.parts.precision import at_least_single
+from distillery.methods.parts.precision import upcast
 from distillery.methods.parts.regressor import Regressor, regressible
 from distillery.models.base import ModelSpec, Outputs
-from distillery.schema import Settings
 
 
 class FitNet(Method):
@@ -30,7 +30,7 @@ class FitNet(Method):
     needs = frozenset({"features"})
     weights = Weights(method=100.0)
 
-    class Options(Settings):
+    class Options(FrozenModel):
         """Hyperparameters of FitNet."""
 
         hint_layer: int = Field(default=2, ge=0)
@@ -51,9 +51,9 @@ class FitNet(Method):
     def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return the term ``hint``. Maps have shape (B, C, H, W)."""
         ours, theirs = self.stages
-        regressed = self.regressor(at_least_single(student.features[ours]))
-        target = at_least_single(teacher.features[theirs])
-        return {"hint": F.mse_loss(at_least_single(regressed), target)}
+        regressed = self.regressor(upcast(student.features[ours]))
+        target = upcast(teacher.features[theirs])
+        return {"hint": F.mse_loss(upcast(regressed), target)}
 
 
 def hint_stages(options: FitNet.Options, student: ModelSpec, teacher: ModelSpec) -> tuple[int, int]:

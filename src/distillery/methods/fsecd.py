@@ -15,11 +15,11 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from distillery.errors import UserError
+from distillery.core.errors import UserError
+from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Weights
 from distillery.methods.parts.pair_contrast import pair_contrast, pair_scores
 from distillery.models.base import ModelSpec, Outputs
-from distillery.schema import Settings
 
 
 class FSECD(Method):
@@ -51,7 +51,7 @@ class FSECD(Method):
     weights = Weights(method=0.8)
     couples_batch = True
 
-    class Options(Settings):
+    class Options(FrozenModel):
         """Hyperparameters of FSECD, all of them a reconstruction."""
 
         level: Literal["instance", "class"] = "instance"

@@ -7,12 +7,12 @@ from itertools import pairwise
 from pydantic import Field
 from torch import Tensor
 
+from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Pretraining, Weights
 from distillery.methods.parts.pairing import mismatch, pair_stages
 from distillery.methods.parts.pooling import to_same_size
-from distillery.methods.parts.precision import at_least_single
+from distillery.methods.parts.precision import upcast
 from distillery.models.base import ModelSpec, Outputs
-from distillery.schema import Settings
 
 
 class FSP(Method):
@@ -38,7 +38,7 @@ class FSP(Method):
     needs = frozenset({"features"})
     weights = Weights(method=0.0)
 
-    class Options(Settings):
+    class Options(FrozenModel):
         """Hyperparameters of FSP."""
 
         pretraining_epochs: int = Field(default=30, ge=1)
@@ -95,6 +95,6 @@ def flows(
 
 def flow_matrix(lower: Tensor, upper: Tensor) -> Tensor:
     """Return the inner products of the channels of two maps, (B, C, C'), mean over the places."""
-    lower, upper = to_same_size(at_least_single(lower), at_least_single(upper))
+    lower, upper = to_same_size(upcast(lower), upcast(upper))
     places = lower.shape[2] * lower.shape[3]
     return lower.flatten(2) @ upper.flatten(2).mT / places

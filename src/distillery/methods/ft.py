@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Pretraining, Weights
 from distillery.methods.parts.activation_map import activation_map
 from distillery.methods.parts.pooling import to_same_size
-from distillery.methods.parts.precision import at_least_single
+from distillery.methods.parts.precision import upcast
 from distillery.models.base import Outputs
-from distillery.schema import Settings
 
 
 class FactorTransfer(Method):
@@ -40,7 +40,7 @@ class FactorTransfer(Method):
     needs = frozenset({"features"})
     weights = Weights(method=200.0)
 
-    class Options(Settings):
+    class Options(FrozenModel):
         """Hyperparameters of FT."""
 
         factor: Literal["map", "whole"] = "map"
@@ -74,9 +74,9 @@ class FactorTransfer(Method):
 
     def pretrain(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return the term ``reconstruction``. The teacher's last map has shape (B, C, H, W)."""
-        maps = at_least_single(teacher.features[-1])
+        maps = upcast(teacher.features[-1])
         rebuilt = self.paraphraser.decoder(self.paraphraser.encoder(maps))
-        return {"reconstruction": F.mse_loss(at_least_single(rebuilt), maps)}
+        return {"reconstruction": F.mse_loss(upcast(rebuilt), maps)}
 
     def finish_pretraining(self) -> None:
         """Freeze the paraphraser."""
@@ -84,13 +84,13 @@ class FactorTransfer(Method):
 
     def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return the term ``factor``. Maps have shape (B, C, H, W)."""
-        ours = self.translator(at_least_single(student.features[-1]))
-        theirs = self.paraphraser.encoder(at_least_single(teacher.features[-1]))
+        ours = self.translator(upcast(student.features[-1]))
+        theirs = self.paraphraser.encoder(upcast(teacher.features[-1]))
         return {"factor": self.distance(ours, theirs)}
 
     def distance(self, student: Tensor, teacher: Tensor) -> Tensor:
         """Return the distance of two factors (B, C, H, W), whose sizes may differ."""
-        factors = to_same_size(at_least_single(student), at_least_single(teacher))
+        factors = to_same_size(upcast(student), upcast(teacher))
         if self.options.factor == "map":
             ours, theirs = (activation_map(factor, self.options.power) for factor in factors)
         else:

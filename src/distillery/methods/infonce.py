@@ -11,11 +11,11 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor
 
+from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Weights
 from distillery.methods.parts.contrast import info_nce, negatives_mask
 from distillery.methods.parts.heads import SphereHead
 from distillery.models.base import Outputs
-from distillery.schema import Settings
 
 
 class InBatchContrast(Method):
@@ -30,7 +30,7 @@ class InBatchContrast(Method):
     weights = Weights(method=0.8)
     couples_batch = True
 
-    class Options(Settings):
+    class Options(FrozenModel):
         """Hyperparameters of the in-batch contrast."""
 
         dim: int = Field(default=128, ge=2)

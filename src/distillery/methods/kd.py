@@ -5,10 +5,10 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor
 
+from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Method, Weights
 from distillery.methods.parts.soft_targets import row_divergence
 from distillery.models.base import Outputs
-from distillery.schema import Settings
 
 
 class KD(Method):
@@ -22,7 +22,7 @@ class KD(Method):
     needs = frozenset({"logits"})
     weights = Weights(ce=0.1, kd=0.0, method=0.9)
 
-    class Options(Settings):
+    class Options(FrozenModel):
         """Hyperparameters of KD."""
 
         temperature: float = Field(default=4.0, gt=0)

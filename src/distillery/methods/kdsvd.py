@@ -7,12 +7,12 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
+from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Weights
 from distillery.methods.parts.pairing import mismatch, pair_stages
-from distillery.methods.parts.precision import at_least_single
+from distillery.methods.parts.precision import upcast
 from distillery.methods.parts.right_singular import Leading, Solver, leading
 from distillery.models.base import ModelSpec, Outputs
-from distillery.schema import Settings
 
 # The student offers this many vectors more than it has to match.
 _SPARE = 3
@@ -43,7 +43,7 @@ class KDSVD(Method):
     needs = frozenset({"features"})
     weights = Weights(method=1.0)
 
-    class Options(Settings):
+    class Options(FrozenModel):
         """Hyperparameters of KDSVD."""
 
         vectors: int = Field(default=1, ge=1)
@@ -83,7 +83,7 @@ class KDSVD(Method):
 
     def decompose(self, maps: Tensor, count: int) -> Leading:
         """Return the leading vectors of maps as matrices of places by channels."""
-        return leading(at_least_single(maps).flatten(2).mT, count, self.options.solver)
+        return leading(upcast(maps).flatten(2).mT, count, self.options.solver)
 
 
 def decomposable_stages(

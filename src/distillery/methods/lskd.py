@@ -7,12 +7,12 @@ from typing import Literal
 from pydantic import Field
 from torch import Tensor
 
+from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Weights
 from distillery.methods.dkd import DKD
 from distillery.methods.kd import KD
-from distillery.methods.parts.precision import at_least_single
+from distillery.methods.parts.precision import upcast
 from distillery.models.base import Outputs
-from distillery.schema import Settings
 
 # Keeps rows of equal logits finite, as in the authors' code.
 _EPSILON = 1e-7
@@ -35,7 +35,7 @@ class LSKD(Method):
     needs = frozenset({"logits"})
     weights = Weights(ce=0.1, kd=0.0, method=9.0)
 
-    class Options(Settings):
+    class Options(FrozenModel):
         """Hyperparameters of LSKD; those of DKD count for that base alone."""
 
         base: Literal["kd", "dkd"] = "kd"
@@ -76,6 +76,6 @@ class LSKD(Method):
 
 def standardise(logits: Tensor) -> Tensor:
     """Return logits (B, C) with mean 0 and standard deviation 1 in every row."""
-    logits = at_least_single(logits)
+    logits = upcast(logits)
     centred = logits - logits.mean(dim=1, keepdim=True)
     return centred / (logits.std(dim=1, keepdim=True) + _EPSILON)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Weights
 from distillery.methods.parts.pairing import pair_stages
 from distillery.methods.parts.pooling import to_same_size
-from distillery.methods.parts.precision import at_least_single
+from distillery.methods.parts.precision import upcast
 from distillery.models.base import ModelSpec, Outputs
-from distillery.schema import Settings
 
 # Channels without activity count as this long.
 _SHORTEST = 1e-12
@@ -36,12 +36,12 @@ class NST(Method):
     needs = frozenset({"features"})
     weights = Weights(method=50.0)
 
-    def __init__(self, options: Settings, context: Context) -> None:
+    def __init__(self, options: FrozenModel, context: Context) -> None:
         super().__init__(options, context)
         self.pairs = pair_stages("nst", context.student, context.teacher)
 
     @classmethod
-    def check(cls, options: Settings, student: ModelSpec, teacher: ModelSpec) -> None:
+    def check(cls, options: FrozenModel, student: ModelSpec, teacher: ModelSpec) -> None:
         """Refuse networks without stage maps to pair."""
         pair_stages("nst", student, teacher)
 
@@ -55,7 +55,7 @@ class NST(Method):
 
 def selectivity_loss(student: Tensor, teacher: Tensor) -> Tensor:
     """Return the discrepancy of the channels of two maps, whose sizes and channels may differ."""
-    maps = to_same_size(at_least_single(student), at_least_single(teacher))
+    maps = to_same_size(upcast(student), upcast(teacher))
     ours, theirs = (values.flatten(2) for values in maps)
     our_scale, their_scale = inverse_lengths(ours), inverse_lengths(theirs)
     batch, channels, places = ours.shape

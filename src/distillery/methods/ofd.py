@@ -7,16 +7,16 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from distillery.errors import UserError
+from distillery.core.errors import UserError
+from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Weights
 from distillery.methods.parts.equal_stages import require_equal_stages
 from distillery.methods.parts.pairing import mismatch
 from distillery.methods.parts.partial_l2 import channel_margins, partial_l2
 from distillery.methods.parts.pooling import pool_to
-from distillery.methods.parts.precision import at_least_single
+from distillery.methods.parts.precision import upcast
 from distillery.models import registry
 from distillery.models.base import ModelSpec, Outputs
-from distillery.schema import Settings
 
 
 class OFD(Method):
@@ -42,7 +42,7 @@ class OFD(Method):
     needs = frozenset({"preactivations"})
     weights = Weights(method=1e-3)
 
-    class Options(Settings):
+    class Options(FrozenModel):
         """Hyperparameters of OFD."""
 
         kernel: Literal[1, 3, 5] = 1
@@ -100,8 +100,8 @@ class Stage(nn.Module):
 
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
         """Return the distance of maps (B, c, h, w), whose widths and sizes may differ."""
-        student = self.norm(self.conv(at_least_single(student)))
-        teacher = pool_to(at_least_single(teacher), student.shape[2], student.shape[3])
+        student = self.norm(self.conv(upcast(student)))
+        teacher = pool_to(upcast(teacher), student.shape[2], student.shape[3])
         return partial_l2(student, teacher, self.margin[:, None, None])
 
 

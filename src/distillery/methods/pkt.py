@@ -6,10 +6,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Method, Weights
-from distillery.methods.parts.precision import at_least_single
+from distillery.methods.parts.precision import upcast
 from distillery.models.base import Outputs
-from distillery.schema import Settings
 
 
 class PKT(Method):
@@ -28,7 +28,7 @@ class PKT(Method):
     weights = Weights(method=30000.0)
     couples_batch = True
 
-    class Options(Settings):
+    class Options(FrozenModel):
         """Hyperparameters of PKT."""
 
         eps: float = Field(default=1e-7, gt=0)
@@ -44,7 +44,7 @@ class PKT(Method):
 
 def neighbourhoods(embeddings: Tensor, eps: float) -> Tensor:
     """Return each sample's distribution over the batch by cosine similarity, (B, D) -> (B, B)."""
-    points = at_least_single(embeddings)
+    points = upcast(embeddings)
     units = points / (torch.linalg.vector_norm(points, dim=1, keepdim=True) + eps)
     # A cosine may fall below -1 by rounding.
     similarities = ((1 + units @ units.T) / 2).clamp(min=0)

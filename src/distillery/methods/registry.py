@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 
-from distillery import registry
+from distillery.core import registry
 from distillery.methods.base import Method
 
 _PACKAGE = "distillery.methods"
-_NOT_METHODS = ("base", "registry")
+_NOT_METHODS = ("base", "catalogue", "registry")
 
 
 def names() -> list[str]:

@@ -7,12 +7,12 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Weights
 from distillery.methods.parts.equal_stages import require_equal_stages
 from distillery.methods.parts.hierarchical_context import hierarchical_context
-from distillery.methods.parts.precision import at_least_single
+from distillery.methods.parts.precision import upcast
 from distillery.models.base import ModelSpec, Outputs
-from distillery.schema import Settings
 
 
 class ReviewKD(Method):
@@ -38,7 +38,7 @@ class ReviewKD(Method):
     needs = frozenset({"embedding", "features", "preactivations"})
     weights = Weights(method=1.0)
 
-    class Options(Settings):
+    class Options(FrozenModel):
         """Hyperparameters of ReviewKD."""
 
         max_width: int = Field(default=512, ge=1)
@@ -84,8 +84,8 @@ class ReviewKD(Method):
         deeper: Tensor | None = None
         pairs = zip(self.fusions, students[::-1], teachers[::-1], strict=True)
         for fusion, ours, theirs in pairs:
-            theirs = at_least_single(theirs.detach())
-            ours, deeper = fusion(at_least_single(ours), deeper, theirs.shape[2:])
+            theirs = upcast(theirs.detach())
+            ours, deeper = fusion(upcast(ours), deeper, theirs.shape[2:])
             levels = self.options.levels
             distances.append(hierarchical_context(ours, theirs, levels))
         return torch.stack(distances).sum()

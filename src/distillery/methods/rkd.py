@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
+from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Method, Weights
-from distillery.methods.parts.precision import at_least_single
+from distillery.methods.parts.precision import upcast
 from distillery.methods.parts.squared_distances import squared_distances
 from distillery.models.base import Outputs
-from distillery.schema import Settings
 
 # Points nearer than 1e-6 (or than a millionth of the largest distance) count as one point.
 _COINCIDENT = 1e-12
@@ -36,7 +36,7 @@ class RKD(Method):
     weights = Weights(method=1.0)
     couples_batch = True
 
-    class Options(Settings):
+    class Options(FrozenModel):
         """Hyperparameters of RKD."""
 
         distance_weight: float = Field(default=25.0, ge=0)
@@ -46,8 +46,8 @@ class RKD(Method):
 
     def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return the terms ``distance`` and ``angle``, weighted. Embeddings are (B, D)."""
-        ours = squared_distances(at_least_single(student.embedding))
-        theirs = squared_distances(at_least_single(teacher.embedding))
+        ours = squared_distances(upcast(student.embedding))
+        theirs = squared_distances(upcast(teacher.embedding))
         distance = F.smooth_l1_loss(relative_distances(ours), relative_distances(theirs))
         angle = F.smooth_l1_loss(cosines(ours), cosines(theirs))
         return {

@@ -15,7 +15,7 @@ import torch
 from pydantic import Field, StrictInt, model_validator
 from torch import Tensor
 
-from distillery.errors import UserError
+from distillery.core.errors import UserError
 from distillery.methods.afd import AFD
 from distillery.methods.base import Context, Weights
 from distillery.methods.parts.attention_log import (
@@ -121,7 +121,7 @@ class RTK(AFD):
             return super().new_attention(student, teacher)
         return LayerAttention(student, teacher, self.options.dim)
 
-    def tap(self, block: Tensor) -> tuple[Tensor, ...]:
+    def block_hook(self, block: Tensor) -> tuple[Tensor, ...]:
         """Return what the method reads of a block (B, c, h, w), while its network runs."""
         return read(block, self.options.pool)
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from distillery.methods.base import Batch, Method, Weights
-from distillery.methods.parts.precision import at_least_single
+from distillery.methods.parts.precision import upcast
 from distillery.models.base import Outputs
 
 
@@ -35,5 +35,5 @@ class SimilarityPreserving(Method):
 
 def similarities(maps: Tensor) -> Tensor:
     """Return the Gram matrix of a batch (B, ...), rows of unit length: (B, B)."""
-    flat = at_least_single(maps).flatten(1)
+    flat = upcast(maps).flatten(1)
     return F.normalize(flat @ flat.T, dim=1)

@@ -7,12 +7,12 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Pretraining, Weights
-from distillery.methods.parts.precision import at_least_single
+from distillery.methods.parts.precision import upcast
 from distillery.methods.parts.ranked_rows import mean_of_kept, trusted
 from distillery.methods.parts.soft_targets import row_divergence
 from distillery.models.base import Outputs
-from distillery.schema import Settings
 
 
 class SSKD(Method):
@@ -42,9 +42,9 @@ class SSKD(Method):
     needs = frozenset({"logits", "embedding"})
     weights = Weights(ce=0.1, kd=0.9, method=1.0)
     couples_batch = True
-    copies = 4
+    n_views = 4
 
-    class Options(Settings):
+    class Options(FrozenModel):
         """Hyperparameters of SSKD."""
 
         transformed_weight: float = Field(default=2.7, ge=0)
@@ -71,9 +71,9 @@ class SSKD(Method):
         self.student_head = _head(context.student.embedding_dim)
         self.teacher_head = _head(context.teacher.embedding_dim)
 
-    def expand(self, images: Tensor) -> Tensor:
+    def make_views(self, images: Tensor) -> Tensor:
         """Return each image upright and turned by 90, 180 and 270 degrees, (4 B, C, H, H)."""
-        copies = [images.rot90(quarters, (2, 3)) for quarters in range(self.copies)]
+        copies = [images.rot90(quarters, (2, 3)) for quarters in range(self.n_views)]
         return torch.stack(copies, dim=1).flatten(0, 1)
 
     def pretraining(self) -> Pretraining:
@@ -87,7 +87,7 @@ class SSKD(Method):
 
     def pretrain(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return the term ``recognition`` of the teacher's head. Embeddings have shape (4 B, D)."""
-        similarities = likeness(self.teacher_head(at_least_single(teacher.embedding.detach())))
+        similarities = likeness(self.teacher_head(upcast(teacher.embedding.detach())))
         return {"recognition": F.cross_entropy(similarities, own_image(similarities))}
 
     def finish_pretraining(self) -> None:
@@ -100,10 +100,10 @@ class SSKD(Method):
         Logits have shape (4 B, C), embeddings (4 B, D), labels (B,).
         """
         with torch.no_grad():
-            represented = self.teacher_head(at_least_single(teacher.embedding))
+            represented = self.teacher_head(upcast(teacher.embedding))
         transformed = self.transformed(student.logits, teacher.logits.detach(), batch.labels)
         self_supervised = self.self_supervised(
-            self.student_head(at_least_single(student.embedding)), represented
+            self.student_head(upcast(student.embedding)), represented
         )
         return {
             "transformed": self.options.transformed_weight * transformed,
@@ -112,8 +112,8 @@ class SSKD(Method):
 
     def transformed(self, student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
         """Return the distillation loss of the turned copies for logits (4 B, C), labels (B,)."""
-        ours, theirs = (at_least_single(turned(rows)) for rows in (student, teacher))
-        labels = labels.repeat_interleave(self.copies - 1)
+        ours, theirs = (upcast(turned(rows)) for rows in (student, teacher))
+        labels = labels.repeat_interleave(self.n_views - 1)
         keep = trusted(theirs, labels, self.options.transformed_fraction)
         divergence = row_divergence(ours, theirs, self.options.transformed_temperature)
         return mean_of_kept(divergence, keep)
@@ -128,19 +128,19 @@ class SSKD(Method):
 
 def turned(rows: Tensor) -> Tensor:
     """Return the rows of the turned copies, (4 B, N) -> (3 B, N)."""
-    return rows.unflatten(0, (-1, SSKD.copies))[:, 1:].flatten(0, 1)
+    return rows.unflatten(0, (-1, SSKD.n_views))[:, 1:].flatten(0, 1)
 
 
 def likeness(represented: Tensor) -> Tensor:
     """Return the cosine similarities (3 B, B) of turned copies to the batch's upright images."""
-    unit = F.normalize(at_least_single(represented), dim=1)
-    return turned(unit) @ unit[:: SSKD.copies].T
+    unit = F.normalize(upcast(represented), dim=1)
+    return turned(unit) @ unit[:: SSKD.n_views].T
 
 
 def own_image(similarities: Tensor) -> Tensor:
     """Return, for each turned copy (3 B), the number of its image in the batch."""
     images = torch.arange(similarities.shape[1], device=similarities.device)
-    return images.repeat_interleave(SSKD.copies - 1)
+    return images.repeat_interleave(SSKD.n_views - 1)
 
 
 def _head(dim: int) -> nn.Sequential:

@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Weights
 from distillery.methods.parts.pairing import pair_stages
 from distillery.methods.parts.pooling import to_same_size
-from distillery.methods.parts.precision import at_least_single
+from distillery.methods.parts.precision import upcast
 from distillery.models.base import ModelSpec, Outputs
-from distillery.schema import Settings
 
 
 class VID(Method):
@@ -36,7 +36,7 @@ class VID(Method):
     needs = frozenset({"features"})
     weights = Weights(method=1.0)
 
-    class Options(Settings):
+    class Options(FrozenModel):
         """Hyperparameters of VID."""
 
         init_variance: float = Field(default=5.0, gt=0.001)
@@ -66,9 +66,7 @@ class VID(Method):
         """Return a term for each stage of the student. Maps have shape (B, C, H, W)."""
         terms = {}
         for (ours, theirs), channel in zip(self.pairs, self.channels, strict=True):
-            maps = to_same_size(
-                at_least_single(student.features[ours]), at_least_single(teacher.features[theirs])
-            )
+            maps = to_same_size(upcast(student.features[ours]), upcast(teacher.features[theirs]))
             terms[f"stage{ours}"] = channel(*maps)
         return terms
 
@@ -96,7 +94,7 @@ class GaussianChannel(nn.Module):
 
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
         """Return the mean negative log-likelihood of a teacher's map of the student's size."""
-        error = at_least_single(self.regressor(student)) - teacher
+        error = upcast(self.regressor(student)) - teacher
         variance = F.softplus(self.log_scale) + self.min_variance
         # The variance is constant in a channel: average the squares first.
         return 0.5 * (error.square().mean(dim=(0, 2, 3)) / variance + variance.log()).mean()

@@ -15,11 +15,11 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from distillery.errors import UserError
+from distillery.core.errors import UserError
 from distillery.models import registry
 from distillery.models.layers import global_average
 
-Tap = Callable[[Tensor], tuple[Tensor, ...]]
+BlockHook = Callable[[Tensor], tuple[Tensor, ...]]
 
 
 class Outputs(NamedTuple):
@@ -70,10 +70,10 @@ class ModelSpec:
     block_shapes: tuple[tuple[int, int, int], ...] = ()
 
 
-class Tape:
+class FeatureRecorder:
     """Keeps the maps that were asked for during one forward pass, and no others."""
 
-    def __init__(self, *, features: bool, preactivations: bool, blocks: bool | Tap) -> None:
+    def __init__(self, *, features: bool, preactivations: bool, blocks: bool | BlockHook) -> None:
         self.wants_features = features
         self.wants_preactivations = preactivations
         self.wants_blocks = blocks
@@ -105,7 +105,7 @@ class Classifier(nn.Module):
     head_path: ClassVar[str]
     """Dotted path of the final linear layer within the state dict."""
 
-    def trunk(self, images: Tensor, tape: Tape) -> Tensor:
+    def trunk(self, images: Tensor, recorder: FeatureRecorder) -> Tensor:
         """Map images (B, channels, H, W) to the map (B, D, h, w) to pool, recording the stages."""
         raise NotImplementedError
 
@@ -115,20 +115,20 @@ class Classifier(nn.Module):
         *,
         features: bool = False,
         preactivations: bool = False,
-        blocks: bool | Tap = False,
+        blocks: bool | BlockHook = False,
     ) -> Outputs:
         """Classify images (B, channels, H, W) of any size, with the maps that are asked for.
 
         ``blocks`` may be a function: the tensors it returns are then kept instead of each block.
         """
-        tape = Tape(features=features, preactivations=preactivations, blocks=blocks)
-        embedding = global_average(self.trunk(images, tape))
+        recorder = FeatureRecorder(features=features, preactivations=preactivations, blocks=blocks)
+        embedding = global_average(self.trunk(images, recorder))
         return Outputs(
             logits=self.head(embedding),
             embedding=embedding,
-            features=tuple(tape.features),
-            preactivations=tuple(tape.preactivations),
-            blocks=tuple(tape.blocks),
+            features=tuple(recorder.features),
+            preactivations=tuple(recorder.preactivations),
+            blocks=tuple(recorder.blocks),
         )
 
     @property

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchvision.models import resnet
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
-from distillery.models.base import Classifier, Tape
+from distillery.models.base import Classifier, FeatureRecorder
 
 ARCHITECTURES = {
     "imagenet_resnet18": (BasicBlock, (2, 2, 2, 2)),
@@ -59,17 +59,17 @@ class ImageNetResNet(Classifier):
     def _stages(self) -> tuple[nn.Sequential, ...]:
         return self.layer1, self.layer2, self.layer3, self.layer4
 
-    def trunk(self, images: Tensor, tape: Tape) -> Tensor:
+    def trunk(self, images: Tensor, recorder: FeatureRecorder) -> Tensor:
         """Map images to the last stage's map, recording the stem and the four stages."""
         x = self.maxpool(F.relu(self.bn1(self.conv1(images)), inplace=True))
-        tape.record(x)
+        recorder.record(x)
         for stage in self._stages:
             preactivation = x
             for block in stage:
                 preactivation = _residual(block, x) + _shortcut(block, x)
                 x = F.relu(preactivation)
-                tape.record_block(x)
-            tape.record(x, preactivation)
+                recorder.record_block(x)
+            recorder.record(x, preactivation)
         return x
 
     def preactivation_norms(self) -> list[nn.BatchNorm2d]:

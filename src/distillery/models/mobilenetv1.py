@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from distillery.models.base import Classifier, Tape
+from distillery.models.base import Classifier, FeatureRecorder
 from distillery.models.layers import conv_bn_relu, init_convs
 
 ARCHITECTURES = {"mobilenetv1": 32}
@@ -55,7 +55,7 @@ class MobileNetV1(Classifier):
         self.fc = nn.Linear(channels, num_classes)
         init_convs(self)
 
-    def trunk(self, images: Tensor, tape: Tape) -> Tensor:
+    def trunk(self, images: Tensor, recorder: FeatureRecorder) -> Tensor:
         """Map images to the last block's map, recording the stem and four blocks."""
         x = images
         for number, block in enumerate(self.model):
@@ -63,10 +63,10 @@ class MobileNetV1(Classifier):
             preactivation = block[:-1](x)
             x = F.relu(preactivation)
             if number:
-                tape.record_block(x)
+                recorder.record_block(x)
             if number in _RECORDED:
                 # The stem is the same in features and preactivations.
-                tape.record(x, preactivation if number else None)
+                recorder.record(x, preactivation if number else None)
         return x
 
     def preactivation_norms(self) -> list[nn.BatchNorm2d]:

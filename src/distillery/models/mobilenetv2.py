@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from distillery.models.base import Classifier, Tape
+from distillery.models.base import Classifier, FeatureRecorder
 from distillery.models.layers import conv, conv_bn_relu, init_convs, init_small_head
 
 ARCHITECTURES = {"MobileNetV2": 0.5}
@@ -56,17 +56,17 @@ class MobileNetV2(Classifier):
         init_convs(self)
         init_small_head(self.head)
 
-    def trunk(self, images: Tensor, tape: Tape) -> Tensor:
+    def trunk(self, images: Tensor, recorder: FeatureRecorder) -> Tensor:
         """Map images to the 1280 channels that are pooled, recording the stem and four stages."""
         x = self.conv1(images)
-        tape.record(x)
+        recorder.record(x)
         for number, stage in enumerate(self.blocks):
             assert isinstance(stage, nn.Sequential)
             for block in stage:
                 x = block(x)
-                tape.record_block(x)
+                recorder.record_block(x)
             if number in _RECORDED:
-                tape.record(x)
+                recorder.record(x)
         return self.conv2(x)
 
     def preactivation_norms(self) -> list[nn.BatchNorm2d]:

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from distillery import models
-from distillery.errors import unknown_name
+from distillery.core.errors import unknown_name
 
 if TYPE_CHECKING:
     from distillery.models.base import Classifier

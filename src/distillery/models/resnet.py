@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from distillery.models.base import Classifier, Tape
+from distillery.models.base import Classifier, FeatureRecorder
 from distillery.models.layers import conv, init_convs, projection, residual_stage
 
 _WIDTHS = (16, 16, 32, 64)
@@ -56,13 +56,13 @@ class ResNet(Classifier):
         self.fc = nn.Linear(widths[3], num_classes)
         init_convs(self)
 
-    def trunk(self, images: Tensor, tape: Tape) -> Tensor:
+    def trunk(self, images: Tensor, recorder: FeatureRecorder) -> Tensor:
         """Map images to the last stage's map, recording the stem and the three stages."""
         x = F.relu(self.bn1(self.conv1(images)), inplace=True)
-        tape.record(x)
+        recorder.record(x)
         for stage in (self.layer1, self.layer2, self.layer3):
-            x, preactivation = residual_stage(stage, x, tape.record_block)
-            tape.record(x, preactivation)
+            x, preactivation = residual_stage(stage, x, recorder.record_block)
+            recorder.record(x, preactivation)
         return x
 
     def preactivation_norms(self) -> list[nn.BatchNorm2d]:

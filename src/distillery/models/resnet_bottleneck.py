@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from distillery.models.base import Classifier, Tape
+from distillery.models.base import Classifier, FeatureRecorder
 from distillery.models.layers import conv, init_convs, projection, residual_stage
 
 ARCHITECTURES = {"ResNet50": (3, 4, 6, 3)}
@@ -49,13 +49,13 @@ class BottleneckResNet(Classifier):
     def _stages(self) -> tuple[nn.Sequential, ...]:
         return self.layer1, self.layer2, self.layer3, self.layer4
 
-    def trunk(self, images: Tensor, tape: Tape) -> Tensor:
+    def trunk(self, images: Tensor, recorder: FeatureRecorder) -> Tensor:
         """Map images to the last stage's map, recording the stem and the four stages."""
         x = F.relu(self.bn1(self.conv1(images)), inplace=True)
-        tape.record(x)
+        recorder.record(x)
         for stage in self._stages:
-            x, preactivation = residual_stage(stage, x, tape.record_block)
-            tape.record(x, preactivation)
+            x, preactivation = residual_stage(stage, x, recorder.record_block)
+            recorder.record(x, preactivation)
         return x
 
     def preactivation_norms(self) -> list[nn.BatchNorm2d]:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from distillery.models.base import Classifier, Tape
+from distillery.models.base import Classifier, FeatureRecorder
 from distillery.models.layers import conv, residual_stage
 
 ARCHITECTURES = {"ShuffleV1": ((240, 480, 960), (4, 8, 4), 3)}
@@ -50,13 +50,13 @@ class ShuffleNetV1(Classifier):
         self.layer3 = _stage(widths[1], widths[2], units[2], groups, first_groups=groups)
         self.linear = nn.Linear(widths[2], num_classes)
 
-    def trunk(self, images: Tensor, tape: Tape) -> Tensor:
+    def trunk(self, images: Tensor, recorder: FeatureRecorder) -> Tensor:
         """Map images to the last stage's map, recording the stem and the three stages."""
         x = F.relu(self.bn1(self.conv1(images)), inplace=True)
-        tape.record(x)
+        recorder.record(x)
         for stage in (self.layer1, self.layer2, self.layer3):
-            x, preactivation = residual_stage(stage, x, tape.record_block)
-            tape.record(x, preactivation)
+            x, preactivation = residual_stage(stage, x, recorder.record_block)
+            recorder.record(x, preactivation)
         return x
 
 

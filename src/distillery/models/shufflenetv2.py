@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from distillery.models.base import Classifier, Tape
+from distillery.models.base import Classifier, FeatureRecorder
 from distillery.models.layers import conv
 
 ARCHITECTURES = {"ShuffleV2": ((116, 232, 464), (3, 7, 3), 1024)}
@@ -57,13 +57,15 @@ class ShuffleNetV2(Classifier):
         self.bn2 = nn.BatchNorm2d(embedding)
         self.linear = nn.Linear(embedding, num_classes)
 
-    def trunk(self, images: Tensor, tape: Tape) -> Tensor:
+    def trunk(self, images: Tensor, recorder: FeatureRecorder) -> Tensor:
         """Map images to the channels that are pooled, recording the stem and the three stages."""
         x = F.relu(self.bn1(self.conv1(images)), inplace=True)
-        tape.record(x)
+        recorder.record(x)
         for stage in (self.layer1, self.layer2, self.layer3):
-            x, unrectified = stage(x, tape.record_block)
-            tape.record(x, torch.cat(unrectified, dim=1) if tape.wants_preactivations else None)
+            x, unrectified = stage(x, recorder.record_block)
+            recorder.record(
+                x, torch.cat(unrectified, dim=1) if recorder.wants_preactivations else None
+            )
         return F.relu(self.bn2(self.conv2(x)), inplace=True)
 
 

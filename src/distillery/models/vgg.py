@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from distillery.models.base import Classifier, Tape
+from distillery.models.base import Classifier, FeatureRecorder
 from distillery.models.layers import conv, init_convs, init_small_head
 
 ARCHITECTURES = {
@@ -54,18 +54,18 @@ class VGG(Classifier):
         init_convs(self)
         init_small_head(self.classifier)
 
-    def trunk(self, images: Tensor, tape: Tape) -> Tensor:
+    def trunk(self, images: Tensor, recorder: FeatureRecorder) -> Tensor:
         """Map images to the last block's map, recording the five blocks."""
-        x = F.relu(_run(self.block0, images, tape), inplace=True)
-        tape.record(x)
-        tape.record_block(x)
+        x = F.relu(_run(self.block0, images, recorder), inplace=True)
+        recorder.record(x)
+        recorder.record_block(x)
         pooled = (True, True, True, images.shape[2] >= _LARGE_IMAGE)
         blocks = (self.block1, self.block2, self.block3, self.block4)
         for pool, block in zip(pooled, blocks, strict=True):
-            preactivation = _run(block, _halve(x) if pool else x, tape)
+            preactivation = _run(block, _halve(x) if pool else x, recorder)
             x = F.relu(preactivation)
-            tape.record(x, preactivation)
-            tape.record_block(x)
+            recorder.record(x, preactivation)
+            recorder.record_block(x)
         return x
 
     def preactivation_norms(self) -> list[nn.BatchNorm2d]:
@@ -85,12 +85,12 @@ def _block(in_channels: int, width: int, depth: int) -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
-def _run(block: nn.Sequential, x: Tensor, tape: Tape) -> Tensor:
+def _run(block: nn.Sequential, x: Tensor, recorder: FeatureRecorder) -> Tensor:
     """Return a block's map before its last ReLU, recording the outputs of the other ReLUs."""
     for layer in block:
         x = layer(x)
         if isinstance(layer, nn.ReLU):
-            tape.record_block(x)
+            recorder.record_block(x)
     return x
 
 

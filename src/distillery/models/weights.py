@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from safetensors.torch import load_file, save_file
 
-from distillery.data.prepared import Card
+from distillery.data.prepared import DataSetInfo
 from distillery.models import registry
 from distillery.models.base import Classifier
 
 if TYPE_CHECKING:
-    from distillery.artifacts import Artifact
+    from distillery.runs.artifacts import Artifact
 
 WEIGHTS = "model.safetensors"
 
@@ -24,14 +24,14 @@ def save_network(network: Classifier, path: Path) -> None:
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
 
 
-def load_network(trained: Artifact, card: Card) -> Classifier:
+def load_network(trained: Artifact, info: DataSetInfo) -> Classifier:
     """Return the trained network of a run, in evaluation mode and frozen.
 
-    ``card`` is that of its whole data set, also where the network sees some channels alone.
+    ``info`` is that of its whole data set, also where the network sees some channels alone.
     """
-    card = card.of_channels(channels_of(trained))
+    info = info.of_channels(channels_of(trained))
     network = registry.build(
-        trained.settings["arch"], num_classes=len(card.classes), in_channels=card.shape[2]
+        trained.settings["arch"], num_classes=len(info.classes), in_channels=info.shape[2]
     )
     network.load_state_dict(load_file(trained.file(WEIGHTS)))
     return network.eval().requires_grad_(False)

@@ -18,7 +18,7 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from distillery.models.base import Classifier, Tape
+from distillery.models.base import Classifier, FeatureRecorder
 from distillery.models.layers import conv, init_convs
 
 ARCHITECTURES = {
@@ -53,19 +53,19 @@ class WideResNet(Classifier):
         init_convs(self)
         nn.init.zeros_(self.fc.bias)
 
-    def trunk(self, images: Tensor, tape: Tape) -> Tensor:
+    def trunk(self, images: Tensor, recorder: FeatureRecorder) -> Tensor:
         """Map images to the rectified last map, recording the raw stem and groups."""
         x = self.conv1(images)
-        tape.record(x)
+        recorder.record(x)
         record = _forget  # the first block sees the stem's output, not a block's
         groups = (self.block1, self.block2, self.block3)
         for group, next_norm in zip(groups, self.preactivation_norms(), strict=True):
             for block in group.layer:
                 x = block(x, record)
-                record = tape.record_block
-            tape.record(x, next_norm(x) if tape.wants_preactivations else None)
+                record = recorder.record_block
+            recorder.record(x, next_norm(x) if recorder.wants_preactivations else None)
         x = F.relu(self.bn1(x), inplace=True)
-        tape.record_block(x)
+        recorder.record_block(x)
         return x
 
     def preactivation_norms(self) -> list[nn.BatchNorm2d]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 if TYPE_CHECKING:
-    from distillery.artifacts import Artifact, Workspace
+    from distillery.runs.artifacts import Artifact, Workspace
 
 RUNS = "runs.parquet"
 CURVES = "curves.parquet"

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from distillery.artifacts import checksum, open_input, write_atomically
-from distillery.plan import Plan
+from distillery.planning.plan import Plan
+from distillery.runs.artifacts import checksum, open_input, write_atomically
 
 
 def marker(data: Path, folder: str, key: str) -> Path:

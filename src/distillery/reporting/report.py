@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from distillery.artifacts import Artifact
 from distillery.reporting import drawing, figures, files, page, rendering, tables
 from distillery.reporting.results import TEACHER, Results, records
+from distillery.runs.artifacts import Artifact
 
 
 def build(report: Mapping[str, Any], key: str, collected: Artifact, folder: Path) -> None:

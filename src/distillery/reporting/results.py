@@ -16,7 +16,7 @@ from distillery.reporting.collect import CURVES, DIAGNOSTICS, RUNS, details_file
 from distillery.reporting.formatting import distinct, short_names
 
 if TYPE_CHECKING:
-    from distillery.artifacts import Artifact
+    from distillery.runs.artifacts import Artifact
 
 LAST = "test_top1"
 BEST = "best_test_top1"

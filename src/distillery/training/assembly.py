@@ -10,10 +10,10 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
+from distillery.core.randomness import seed_for
 from distillery.methods import registry as methods
 from distillery.methods.base import Context, Method, Weights
 from distillery.models.base import Classifier, ModelSpec
-from distillery.randomness import seed_for
 from distillery.training.distiller import Distiller, Gather
 from distillery.training.ensemble import Ensemble
 

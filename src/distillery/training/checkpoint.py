@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from distillery.errors import DamagedArtifact
+from distillery.core.errors import DamagedArtifact
 
 _NAME = "checkpoint.pt"
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distillery.methods.base import Batch, Method, Weights
-from distillery.methods.parts.precision import at_least_single
+from distillery.methods.parts.precision import upcast
 from distillery.models.base import Classifier, Outputs
 from distillery.training.ensemble import joint
 
@@ -75,7 +75,7 @@ class Distiller(nn.Module):
         """Run the student and compute the loss.
 
         Args:
-            images: (B * copies, C, H, W), normalised.
+            images: (B * n_views, C, H, W), normalised.
             teacher: the teacher's outputs for the same images; None for methods without one.
             batch: labels (B,) and places of the images.
             pretraining: compute the loss of the method's own first stage.
@@ -87,12 +87,12 @@ class Distiller(nn.Module):
         student = self._run_student(images)
         with torch.autocast(images.device.type, enabled=False):
             student = _in_single_precision(student)
-            logits = student.logits[:: self.method.copies]
+            logits = student.logits[:: self.method.n_views]
             terms = {"ce": F.cross_entropy(logits, batch.labels)}
             loss = self.weights.ce * terms["ce"]
             if self.kd is not None and teacher is not None:
                 plain = Outputs(logits, student.embedding)
-                terms["kd"] = self.kd(plain, _originals(teacher, self.method.copies), batch)["kd"]
+                terms["kd"] = self.kd(plain, _originals(teacher, self.method.n_views), batch)["kd"]
                 loss = loss + self.weights.kd * terms["kd"]
             self.method.diagnostics = {}
             own = self.method(*self._shared(student, teacher, batch))
@@ -127,7 +127,7 @@ class Distiller(nn.Module):
             return student, teacher, batch
         whole = replace(batch, position=gather(batch.position, 1), labels=gather(batch.labels, 1))
         student, teacher = (
-            _map(outputs, lambda tensor: gather(tensor, self.method.copies))
+            _map(outputs, lambda tensor: gather(tensor, self.method.n_views))
             for outputs in (student, teacher)
         )
         return student, teacher, whole
@@ -139,7 +139,7 @@ def run_network(network: Classifier, images: Tensor, method: Method) -> Outputs:
         images,
         features="features" in method.needs,
         preactivations="preactivations" in method.needs,
-        **({"blocks": method.tap} if "blocks" in method.needs else {}),
+        **({"blocks": method.block_hook} if "blocks" in method.needs else {}),
     )
 
 
@@ -150,12 +150,12 @@ def run_teachers(networks: Sequence[Classifier], images: Tensor, method: Method)
     return _in_single_precision(first._replace(others=tuple(others)))
 
 
-def _originals(outputs: Outputs, copies: int) -> Outputs:
+def _originals(outputs: Outputs, n_views: int) -> Outputs:
     """Return logits and embeddings of the unchanged images alone."""
     return Outputs(
-        outputs.logits[::copies],
-        outputs.embedding[::copies],
-        others=tuple(_originals(other, copies) for other in outputs.others),
+        outputs.logits[::n_views],
+        outputs.embedding[::n_views],
+        others=tuple(_originals(other, n_views) for other in outputs.others),
     )
 
 
@@ -174,7 +174,7 @@ def _map(outputs: Outputs, function: Callable[[Tensor], Tensor]) -> Outputs:
 
 def _in_single_precision(outputs: Outputs) -> Outputs:
     """Return the same outputs in single precision, or double if they are."""
-    return _map(outputs, at_least_single)
+    return _map(outputs, upcast)
 
 
 def _detached(terms: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -19,12 +19,12 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from distillery import errors
-from distillery.devices import lease_for_children
-from distillery.errors import Busy, DistilleryError, Interrupted
+from distillery.core import errors
+from distillery.core.devices import lease_for_children
+from distillery.core.errors import Busy, DistilleryError, Interrupted
 
 if TYPE_CHECKING:
-    from distillery.artifacts import Workspace
+    from distillery.runs.artifacts import Workspace
 
 TASK = "task.json"
 RECORD = "record.json"
@@ -96,7 +96,13 @@ def launch(work: Workspace, processes: int) -> None:
     for name in (FAILURE, RECORD):
         (work.scratch / name).unlink(missing_ok=True)
     (work.scratch / TASK).write_text(
-        json.dumps({"run": work.run.as_dict(), "data": str(work.data_root)})
+        json.dumps(
+            {
+                "run": work.run.as_dict(),
+                "inputs": {name: str(each.path) for name, each in work.inputs.items()},
+                "raw": str(work.raw),
+            }
+        )
     )
     environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
     if torch.cuda.is_available():

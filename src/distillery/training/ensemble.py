@@ -26,7 +26,7 @@ class Ensemble(Method):
         self.members = nn.ModuleList(members)
         self.options, self.diagnostics = first.options, {}
         # Properties of the copies, which are alike.
-        self.needs, self.copies = first.needs, first.copies  # type: ignore[misc]
+        self.needs, self.n_views = first.needs, first.n_views  # type: ignore[misc]
         self.couples_batch = first.couples_batch  # type: ignore[misc]
         self._factor = 1 / len(members) if combination == "mean" else 1.0
 
@@ -39,18 +39,18 @@ class Ensemble(Method):
         self.diagnostics = self._methods[0].diagnostics
         return self._combined(terms)
 
-    def tap(self, block: Tensor) -> tuple[Tensor, ...]:
+    def block_hook(self, block: Tensor) -> tuple[Tensor, ...]:
         """Return what the copies keep of a block, which is the same for all."""
-        return self._methods[0].tap(block)
+        return self._methods[0].block_hook(block)
 
     def after_step(self) -> None:
         """Update the state of every copy."""
         for member in self._methods:
             member.after_step()
 
-    def expand(self, images: Tensor) -> Tensor:
+    def make_views(self, images: Tensor) -> Tensor:
         """Return the versions of each image."""
-        return self._methods[0].expand(images)
+        return self._methods[0].make_views(images)
 
     def pretraining(self) -> Pretraining | None:
         """Return the stage that comes first, the same for all copies."""

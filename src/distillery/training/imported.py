@@ -12,29 +12,42 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from distillery import predictions
-from distillery.artifacts import checksum
+from distillery.core.devices import device_for_inference
+from distillery.core.errors import UserError
+from distillery.core.settings import FrozenModel
 from distillery.data.files import RawFiles
 from distillery.data.leakage import leakage_warning
-from distillery.data.prepared import Card, load
-from distillery.devices import device_for_inference
-from distillery.errors import UserError
-from distillery.inference import predict
-from distillery.models import registry
+from distillery.data.prepared import DataSetInfo, load
+from distillery.models import predictions, registry
 from distillery.models.base import Classifier
+from distillery.models.inference import predict
 from distillery.models.weights import WEIGHTS, save_network
+from distillery.runs.artifacts import checksum
 
 if TYPE_CHECKING:
-    from distillery.artifacts import Workspace
+    from distillery.runs.artifacts import Workspace
 
 # Where RepDistiller ("model") and mdistiller ("model" or "state_dict") keep the weights.
 _CONTAINERS = ("model", "state_dict")
 
 
+class Settings(FrozenModel):
+    """Settings of the stage."""
+
+    arch: str
+    """Name of the architecture."""
+    file: str
+    """Name of the checkpoint, looked up among the raw files."""
+    sha256: str
+    """Its checksum."""
+    channels: tuple[int, ...] | None = None
+    """Places of the channels of the images that the network sees; None for all."""
+
+
 def run(work: Workspace) -> None:
     """Check and convert the checkpoint, and measure its accuracy on the test set."""
     settings = work.run.settings
-    with RawFiles.opened(work.data_root, work.scratch) as raw:
+    with RawFiles.opened(work.raw, work.scratch) as raw:
         path = raw.locate([settings["file"]])
     if not path.is_file():
         raise UserError(f"{path}: not a file")
@@ -45,14 +58,14 @@ def run(work: Workspace) -> None:
     if warning:
         warnings.warn(warning, stacklevel=2)
     channels = settings.get("channels")
-    card = Card.load(work.inputs["prepared"]).of_channels(channels)
+    info = DataSetInfo.load(work.inputs["prepared"]).of_channels(channels)
     network = registry.build(
-        settings["arch"], num_classes=len(card.classes), in_channels=card.shape[2]
+        settings["arch"], num_classes=len(info.classes), in_channels=info.shape[2]
     )
     load_into(network, read_state(path), path)
     device = device_for_inference(work.record)
     images = load(work.inputs["prepared"], "test").of_channels(channels).to(device)
-    found = predict(network.eval().to(device), images, card)
+    found = predict(network.eval().to(device), images, info)
     accuracy = 100 * float((found.logits.argmax(axis=1) == found.labels).mean())
     save_network(network, work.out / WEIGHTS)
     predictions.write(work.out, found)

@@ -15,14 +15,14 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from distillery.errors import DistilleryError, Interrupted
+from distillery.core.errors import DistilleryError, Interrupted
+from distillery.core.progress import Progress
 from distillery.methods.base import Method
 from distillery.models.base import Classifier
-from distillery.progress import Progress
 from distillery.training import checkpoint, distributed
 from distillery.training.checkpoint import Cursor
 from distillery.training.distiller import Distiller, Step, run_teachers
-from distillery.training.feed import Feed, Item
+from distillery.training.loader import Item, ViewLoader
 from distillery.training.optimizer import sgd
 from distillery.training.schedule import learning_rate
 from distillery.training.settings import Training
@@ -51,7 +51,7 @@ class Loop:
         self,
         accelerator: Accelerator,
         distiller: Distiller,
-        feed: Feed,
+        loader: ViewLoader,
         settings: Training,
         *,
         teachers: Sequence[Classifier] = (),
@@ -60,7 +60,7 @@ class Loop:
     ) -> None:
         self.accelerator = accelerator
         self.distiller = distiller
-        self.feed = feed
+        self.loader = loader
         self.settings = settings
         self.teachers = teachers
         self.evaluate = evaluate
@@ -158,7 +158,7 @@ class Loop:
         """Do the batches of the epoch that are left."""
         self.distiller.train()
         sums = self.cursor.sums
-        batches = self.feed.epoch(
+        batches = self.loader.epoch(
             self.cursor.epoch, self.cursor.batch, self.cursor.step - self.cursor.batch
         )
         totals: Tensor | None = None
@@ -181,7 +181,7 @@ class Loop:
             self.cursor.sums = dict(zip(names, totals.tolist(), strict=True))
 
     def _step(self, phase: Phase, model: nn.Module, optimizer: Any, item: Item) -> Step:
-        images = self._method.expand(item.images)
+        images = self._method.make_views(item.images)
         teacher = item.teacher
         if self.teachers:
             with self.accelerator.autocast():

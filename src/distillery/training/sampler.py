@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from distillery.errors import UserError
-from distillery.randomness import generator
+from distillery.core.errors import UserError
+from distillery.core.randomness import generator
 
 
 def order(

@@ -14,26 +14,26 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 
-from distillery import inference, predictions
+from distillery.core.devices import describe, lease_one
+from distillery.core.errors import DistilleryError
 from distillery.data.augmentation import normalise
-from distillery.data.prepared import Card, ImageSet, load, load_training
+from distillery.data.prepared import DataSetInfo, ImageSet, load, load_training
 from distillery.data.settings import Augmentation
-from distillery.devices import describe, lease_one
 from distillery.embeddings.ensemble import JoinedCache
 from distillery.embeddings.reader import EmbeddingCache
 from distillery.embeddings.views import ViewSchedule
-from distillery.errors import DistilleryError
+from distillery.models import inference, predictions
 from distillery.models.base import Classifier
 from distillery.models.weights import WEIGHTS, save_network
 from distillery.training import distributed
 from distillery.training.checkpoint import Cursor
 from distillery.training.distiller import Distiller
-from distillery.training.feed import Feed
+from distillery.training.loader import ViewLoader
 from distillery.training.loop import Loop
 from distillery.training.settings import Compute, Training
 
 if TYPE_CHECKING:
-    from distillery.artifacts import Workspace
+    from distillery.runs.artifacts import Workspace
 
 DIAGNOSTICS = "diagnostics.parquet"
 _TEST_BATCH = 1000
@@ -45,14 +45,14 @@ class Session:
 
     Attributes:
         accelerator: device, precision and processes.
-        card: description of the data set.
+        info: description of the data set.
         images: training images on the device.
         held_out: test images, and validation images if any were held out, by name.
         training: optimiser and schedule.
     """
 
     accelerator: Accelerator
-    card: Card
+    info: DataSetInfo
     images: ImageSet
     held_out: dict[str, ImageSet]
     training: Training
@@ -66,7 +66,7 @@ class Session:
     @property
     def image_side(self) -> int:
         """Side length of what the networks are shown in training."""
-        return self.augmentation.output_side(self.card.shape[0])
+        return self.augmentation.output_side(self.info.shape[0])
 
     def fit(
         self,
@@ -76,9 +76,9 @@ class Session:
     ) -> None:
         """Train and write weights, history and metrics into the run directory."""
         settings, device = self.work.run.settings, self.accelerator.device
-        feed = Feed(
+        loader = ViewLoader(
             self.images,
-            self.card,
+            self.info,
             self.augmentation,
             ViewSchedule(self.augmentation.views, **settings["views"]),
             batch_size=self.training.batch_size,
@@ -91,7 +91,7 @@ class Session:
         loop = Loop(
             self.accelerator,
             distiller.to(device).to(memory_format=torch.channels_last),
-            feed,
+            loader,
             self.training,
             teachers=[
                 teacher.to(device).to(memory_format=torch.channels_last) for teacher in teachers
@@ -116,7 +116,7 @@ class Session:
         with torch.inference_mode():
             for start in range(rank * _TEST_BATCH, len(images.labels), processes * _TEST_BATCH):
                 part = slice(start, start + _TEST_BATCH)
-                pixels = normalise(images.images[part], self.card.mean, self.card.std)
+                pixels = normalise(images.images[part], self.info.mean, self.info.std)
                 correct += (network(pixels).logits.argmax(dim=1) == images.labels[part]).sum()
         if processes > 1:
             correct = self.accelerator.reduce(correct)
@@ -125,7 +125,7 @@ class Session:
     def _write(self, network: Classifier, cursor: Cursor) -> None:
         work = self.work
         save_network(network, work.out / WEIGHTS)
-        test = inference.predict(network.eval(), self.held_out["test"], self.card)
+        test = inference.predict(network.eval(), self.held_out["test"], self.info)
         predictions.write(work.out, test)
         # Epochs without a measurement have no accuracy: every column of every phase gets a place.
         columns = list(dict.fromkeys(name for row in cursor.history for name in row))
@@ -192,7 +192,7 @@ def _open(work: Workspace, compute: Compute) -> Session:
     work.record["device"] = describe(device)
     return Session(
         accelerator,
-        Card.load(prepared).of_channels(channels),
+        DataSetInfo.load(prepared).of_channels(channels),
         load_training(prepared, split).of_channels(channels).to(device),
         held_out,
         Training(**settings["training"]),

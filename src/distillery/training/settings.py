@@ -6,13 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from distillery.schema import Settings
+from distillery.core.settings import FrozenModel
+from distillery.data.settings import Augmentation
+from distillery.embeddings.settings import ViewOrder
 
 Milestone = Annotated[int, Field(ge=1)]
 Combination = Literal["mean", "sum", "joint"]
 
 
-class Training(Settings):
+class Training(FrozenModel):
     """Optimiser and schedule; the defaults are the CIFAR protocol of CRD (Tian et al. 2020)."""
 
     epochs: int = Field(default=240, ge=1, le=10_000)
@@ -68,7 +70,7 @@ class Training(Settings):
         return tuple(sorted(place for place in places if 0 < place < self.epochs))
 
 
-class Compute(Settings):
+class Compute(FrozenModel):
     """How a run computes, as far as it can change a result's last digits."""
 
     precision: Literal["no", "bf16", "fp16"] = "no"
@@ -77,3 +79,22 @@ class Compute(Settings):
     """Number of processes that share each batch."""
     threads: int = Field(default=1, ge=1, le=256)
     """CPU threads of each process; sums depend on it in the last digits."""
+
+
+class NetworkSettings(FrozenModel):
+    """What the stages that train a network have in common."""
+
+    arch: str
+    """Name of the architecture."""
+    seed: int
+    """Seed of initialisation and of the order of the images."""
+    channels: tuple[int, ...] | None
+    """Places of the channels of the images that the network sees; None for all."""
+    training: Training
+    """Optimiser and schedule."""
+    compute: Compute
+    """Precision, processes and threads."""
+    augmentation: Augmentation
+    """How training images are varied, with nothing left open."""
+    views: ViewOrder
+    """Which view of each image an epoch shows."""

@@ -6,16 +6,21 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from distillery.core.randomness import seed_for
 from distillery.methods.base import Context, Weights
 from distillery.methods.ce import CrossEntropy
 from distillery.models import registry
 from distillery.models.base import describe
-from distillery.randomness import seed_for
 from distillery.training.distiller import Distiller
 from distillery.training.session import Session, train
+from distillery.training.settings import NetworkSettings
 
 if TYPE_CHECKING:
-    from distillery.artifacts import Workspace
+    from distillery.runs.artifacts import Workspace
+
+
+class Settings(NetworkSettings):
+    """Settings of the stage."""
 
 
 def run(work: Workspace) -> None:
@@ -24,8 +29,8 @@ def run(work: Workspace) -> None:
 
 
 def _fit(session: Session) -> None:
-    settings, card = session.work.run.settings, session.card
-    classes, channels = len(card.classes), card.shape[2]
+    settings, info = session.work.run.settings, session.info
+    classes, channels = len(info.classes), info.shape[2]
     torch.manual_seed(seed_for(settings["seed"], "network"))
     network = registry.build(settings["arch"], num_classes=classes, in_channels=channels)
     spec = describe(settings["arch"], classes, channels, session.image_side)

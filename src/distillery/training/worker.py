@@ -8,9 +8,9 @@ import os
 import sys
 from pathlib import Path
 
-from distillery.artifacts import Run, Workspace, open_input
-from distillery.errors import DistilleryError
-from distillery.stages import module_of
+from distillery.core.errors import DistilleryError
+from distillery.runs.artifacts import Artifact, Run, Workspace
+from distillery.runs.stages import module_of
 from distillery.training.distributed import RECORD, TASK, end_with_parent, report_failure
 
 
@@ -18,10 +18,10 @@ def main(scratch: Path) -> None:
     """Compute the run that ``launch`` described in ``scratch``."""
     end_with_parent()
     task = json.loads((scratch / TASK).read_text())
-    run, data = Run(**task["run"]), Path(task["data"])
+    run = Run(**task["run"])
     try:
-        inputs = {name: open_input(data, place, run) for name, place in run.inputs.items()}
-        work = Workspace(run, data, inputs, scratch / "out", scratch)
+        inputs = {name: Artifact(Path(path)) for name, path in task["inputs"].items()}
+        work = Workspace(run, inputs, Path(task["raw"]), scratch / "out", scratch)
         importlib.import_module(module_of(run.stage, run.settings)).run(work)
     except DistilleryError as error:
         report_failure(scratch, error)

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from distillery.core.errors import UserError
 from distillery.data.download import fetch
 from distillery.data.files import RawFiles, Tree
 from distillery.data.raw import Kind, RawData, RawPart
 from distillery.data.settings import Source
-from distillery.errors import UserError
 
 _SHAPE = (32, 32, 3)
 SOURCES = {

@@ -10,11 +10,11 @@ The test part holds all test images of CIFAR-10 and 10,000 of its training image
 
 from __future__ import annotations
 
+from distillery.core.errors import UserError
 from distillery.data.files import RawFiles, Tree
 from distillery.data.images import ImageFiles, is_image
 from distillery.data.raw import Kind, RawData, RawPart
 from distillery.data.settings import Source
-from distillery.errors import UserError
 
 _PLACES = ("CINIC-10", "CINIC-10.tar.gz")
 SOURCES = {

@@ -6,11 +6,11 @@ are sorted by name and files by name within their class.
 
 from __future__ import annotations
 
+from distillery.core.errors import UserError
 from distillery.data.files import RawFiles, Tree
 from distillery.data.images import ImageFiles, channels_of, is_image
 from distillery.data.raw import Kind, RawData
 from distillery.data.settings import Source
-from distillery.errors import UserError
 
 SOURCES = {"image-folder": Kind()}
 _TRAIN = "train"

@@ -17,11 +17,11 @@ import re
 import numpy as np
 from PIL import Image
 
+from distillery.core.errors import UserError
 from distillery.data.files import RawFiles, Tree
 from distillery.data.images import ImageFiles, is_image
 from distillery.data.raw import Kind, RawData, RawPart
 from distillery.data.settings import Source
-from distillery.errors import UserError
 
 _SIDE = 224
 SOURCES = {"imagenet": Kind(("imagenet",), (_SIDE, 3), 732)}

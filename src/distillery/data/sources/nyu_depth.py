@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from distillery.core.errors import UserError
 from distillery.data.files import RawFiles, Tree
 from distillery.data.raw import Kind, RawData, RawPart
 from distillery.data.settings import Source
-from distillery.errors import UserError
 
 SOURCES = {"nyu-depth": Kind(("nyu_depth_v2",), (None, 4))}
 _LABELLED, _SPLITS = "nyu_depth_v2_labeled.mat", "splits.mat"

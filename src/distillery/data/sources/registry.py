@@ -12,8 +12,8 @@ from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from distillery import registry
-from distillery.errors import unknown_name
+from distillery.core import registry
+from distillery.core.errors import unknown_name
 
 if TYPE_CHECKING:
     from distillery.data.files import RawFiles

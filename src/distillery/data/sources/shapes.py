@@ -12,10 +12,10 @@ import itertools
 
 import numpy as np
 
+from distillery.core.randomness import generator
 from distillery.data.files import RawFiles
 from distillery.data.raw import Kind, RawData, RawPart
 from distillery.data.settings import Source
-from distillery.randomness import generator
 
 _PER_CLASS = {"train": 120, "test": 60}
 SOURCES = {

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from distillery.core.errors import UserError
 from distillery.data.download import fetch
 from distillery.data.files import RawFiles, Tree
 from distillery.data.raw import Kind, RawData, RawPart
 from distillery.data.settings import Source
-from distillery.errors import UserError
 
 SOURCES = {"stl10": Kind(("stl10_binary", "stl10_binary.tar.gz"), (96, 3), 500)}
 _CLASSES = "class_names.txt"

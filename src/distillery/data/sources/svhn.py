@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from distillery.core.errors import UserError
 from distillery.data.download import fetch
 from distillery.data.files import RawFiles, Tree
 from distillery.data.raw import Kind, RawData, RawPart
 from distillery.data.settings import Source
-from distillery.errors import UserError
 
 SOURCES = {"svhn": Kind(("svhn",), (32, 3), 4659, flips=False)}
 _TRAIN, _TEST = "train_32x32.mat", "test_32x32.mat"

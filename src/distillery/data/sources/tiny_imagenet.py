@@ -7,11 +7,11 @@ part serves as test set, since the official test images have no labels.
 
 from __future__ import annotations
 
+from distillery.core.errors import UserError
 from distillery.data.files import RawFiles, Tree
 from distillery.data.images import ImageFiles, channels_of, is_image
 from distillery.data.raw import Kind, RawData
 from distillery.data.settings import Source
-from distillery.errors import UserError
 
 SOURCES = {"tiny-imagenet": Kind(("tiny-imagenet-200", "tiny-imagenet-200.zip"))}
 _CLASSES = "wnids.txt"

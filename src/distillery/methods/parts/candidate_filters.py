@@ -11,11 +11,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from distillery.core.settings import FrozenModel
 from distillery.methods.parts.pair_policies import Side, first_of_class
-from distillery.schema import Settings
 
 
-class FilterOptions(Settings):
+class FilterOptions(FrozenModel):
     """Filters beside that by labels, which is always on where labels are used."""
 
     collision: bool = False

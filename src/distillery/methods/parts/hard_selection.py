@@ -11,10 +11,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from distillery.schema import Settings
+from distillery.core.settings import FrozenModel
 
 
-class SelectionOptions(Settings):
+class SelectionOptions(FrozenModel):
     """Which negatives count."""
 
     top_k: Annotated[int, Field(ge=1)] | Literal["all"] = "all"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from distillery.methods.parts.precision import at_least_single
+from distillery.methods.parts.precision import upcast
 
 
 class LipschitzHead(nn.Module):
@@ -22,5 +22,5 @@ class LipschitzHead(nn.Module):
 
     def forward(self, embedding: Tensor) -> Tensor:
         """Map (B, in_features) to vectors (B, out_features) of length at most 1."""
-        mapped = self.linear(at_least_single(embedding))
+        mapped = self.linear(upcast(embedding))
         return mapped / mapped.norm(dim=1, keepdim=True).clamp_min(1.0)

@@ -15,7 +15,7 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
-from distillery.schema import Settings
+from distillery.core.settings import FrozenModel
 
 Policy = Literal[
     "same-class",
@@ -39,7 +39,7 @@ _WITHOUT_DIRECTION: frozenset[Policy] = frozenset(
 )
 
 
-class PairOptions(Settings):
+class PairOptions(FrozenModel):
     """Between which points synthetic ones are made."""
 
     policy: Policy = "same-class"

@@ -8,7 +8,7 @@ gives one pair, of the deepest map of either at it; maps without a partner take 
 
 from __future__ import annotations
 
-from distillery.errors import UserError
+from distillery.core.errors import UserError
 from distillery.methods.parts.stages import written
 from distillery.models.base import ModelSpec
 

@@ -9,14 +9,14 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
+from distillery.core.settings import FrozenModel
 from distillery.geometry import diffusion
-from distillery.schema import Settings
 
 # Below this radius (0.06 degrees) the concentration would leave single precision.
 _SMALLEST = 1e-3
 
 
-class DiffusionOptions(Settings):
+class DiffusionOptions(FrozenModel):
     """Random copies of the synthetic points."""
 
     kind: Literal["none", "gaussian", "cap", "vmf", "random-walk"] = "none"

@@ -5,6 +5,6 @@ from __future__ import annotations
 from torch import Tensor
 
 
-def at_least_single(tensor: Tensor) -> Tensor:
+def upcast(tensor: Tensor) -> Tensor:
     """Return a half-precision tensor in single precision, and any other as it is."""
     return tensor.float() if tensor.element_size() < 4 else tensor

@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from distillery.schema import Settings
+from distillery.core.settings import FrozenModel
 
 
-class ReweightingOptions(Settings):
+class ReweightingOptions(FrozenModel):
     """Weights of the negatives by their hardness (Robinson et al. 2021)."""
 
     beta: float = Field(default=0.0, ge=0)

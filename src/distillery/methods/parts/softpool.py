@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from distillery.methods.parts.pooling import enlarged
-from distillery.methods.parts.precision import at_least_single
+from distillery.methods.parts.precision import upcast
 
 
 def soft_pool(maps: Tensor) -> Tensor:
@@ -79,5 +79,5 @@ def _pool_places(maps: Tensor) -> Tensor:
 
 def _pool(values: Tensor, dim: int) -> Tensor:
     """Pool an axis, which disappears."""
-    wide = at_least_single(values)
+    wide = upcast(values)
     return (wide.softmax(dim) * wide).sum(dim).to(values.dtype)

@@ -8,12 +8,12 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
+from distillery.core.settings import FrozenModel
 from distillery.geometry import curves, tangents
 from distillery.geometry.sphere import is_antipodal, unit
 from distillery.methods.parts.class_means import class_means
 from distillery.methods.parts.pair_policies import Pairs, Side
 from distillery.methods.parts.spline_neighbours import Neighbours, neighbours_of
-from distillery.schema import Settings
 
 Interpolation = Literal["linear", "slerp", "hermite", "bezier", "mixup", "extrapolation"]
 Tangents = Literal[
@@ -23,7 +23,7 @@ WITH_TANGENTS: frozenset[Interpolation] = frozenset({"hermite", "bezier"})
 """Interpolations that read the tangents."""
 
 
-class CurveOptions(Settings):
+class CurveOptions(FrozenModel):
     """The curve from one point of a pair to the other."""
 
     interpolation: Interpolation = "hermite"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from distillery import registry
+from distillery.core import registry
 
 _PACKAGE = "distillery.reporting.sections"
 _NOT_SECTIONS = ("registry",)

@@ -1,0 +1,31 @@
+"""What all settings have in common: strict, immutable, and identified by readable ids."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+from distillery.core.errors import unknown_name
+
+
+class FrozenModel(BaseModel):
+    """Base of every settings class: unknown keys are errors, and values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, values: Any) -> Any:
+        """Name the nearest valid key, which pydantic's own error does not."""
+        if isinstance(values, dict):
+            for key in values:
+                if key not in cls.model_fields:
+                    message = str(unknown_name("key", str(key), cls.model_fields))
+                    raise PydanticCustomError("unknown_key", "{text}", {"text": message})
+        return values
+
+
+# Ids carry no dots, because DVC addresses params by dotted paths.
+Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]+([_-][A-Za-z0-9]+)*$")]

@@ -1,0 +1,64 @@
+"""The info of a prepared data set: what everything downstream knows of it without its images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from distillery.core.settings import FrozenModel
+
+if TYPE_CHECKING:
+    from distillery.runs.artifacts import Artifact
+
+Part = Literal["train", "test"]
+INFO = "info.json"
+
+
+def part_file(part: Part) -> str:
+    """Return the name of the file that holds a part's images."""
+    return f"{part}.parquet"
+
+
+class DataSetInfo(FrozenModel):
+    """Facts about a prepared data set."""
+
+    name: str
+    """Name of the data set."""
+    classes: tuple[str, ...]
+    """Names of the classes, by label."""
+    shape: tuple[int, int, int]
+    """Height, width and channels of every image."""
+    mean: tuple[float, ...]
+    """Mean of each channel over the training part, where pixels range from 0 to 1."""
+    std: tuple[float, ...]
+    """Standard deviation likewise."""
+    counts: dict[Part, int]
+    """Images in each part."""
+    per_class: dict[Part, tuple[int, ...]]
+    """Images in each part of each class."""
+    shared: int
+    """Test images whose pixels are those of a training image."""
+    origin: dict[str, str]
+    """Raw file or folder -> SHA-256 of the file, or of the folder's names and contents."""
+
+    @classmethod
+    def load(cls, prepared: Artifact) -> DataSetInfo:
+        """Read the info of a run of the stage ``prepare``."""
+        return cls.model_validate(prepared.json(INFO))
+
+    def of_channels(self, places: Sequence[int] | None) -> DataSetInfo:
+        """Return the info of images with these channels alone; None for all of them."""
+        if places is None:
+            return self
+        chosen = {
+            "shape": (*self.shape[:2], len(places)),
+            "mean": tuple(self.mean[place] for place in places),
+            "std": tuple(self.std[place] for place in places),
+        }
+        return self.model_copy(update=chosen)
+
+    @property
+    def image_bytes(self) -> int:
+        """Size of one image."""
+        height, width, channels = self.shape
+        return height * width * channels

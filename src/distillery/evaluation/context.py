@@ -1,0 +1,35 @@
+"""What protocols can know when the plan is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from distillery.models.base import ModelSpec
+
+Shape = tuple[int, int] | None
+"""Side length and channels of the images of a data set; None when they are not known."""
+
+
+class PlanContext(NamedTuple):
+    """What is known of a network to evaluate before anything is read or trained.
+
+    Attributes:
+        network: the network.
+        teacher: its first teacher, or itself.
+        training: how it is trained; nothing for an imported network.
+        source: images of the data set that it is trained on.
+        target: images of the data set that the protocol looks at, if it is another one.
+    """
+
+    network: ModelSpec
+    teacher: ModelSpec
+    training: Mapping[str, Any]
+    source: Shape
+    target: Shape
+
+
+TRAINED_WITH = "trained-with-"
+"""What the names of inputs begin with that a network was trained with, where a protocol sees them:
+its ``split``, its ``teacher`` or ``embeddings``, and ``cached``, the teacher of the latter."""

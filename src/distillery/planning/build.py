@@ -1,0 +1,194 @@
+"""From an experiment to its plan: the rows of the report, and the runs behind them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from distillery.core.errors import UserError
+from distillery.experiment.params import Ablation, Experiment, ParamsError, format_problem
+from distillery.planning.data_sets import check_channels
+from distillery.planning.evaluations import Evaluations, Network
+from distillery.planning.merging import Place
+from distillery.planning.plan import Plan, Row
+from distillery.planning.report import report_settings
+from distillery.planning.runs import Runs, fingerprint_of
+from distillery.planning.students import Student, resolve
+from distillery.planning.variants import study_of, variants_of
+from distillery.reporting.sections import registry as sections
+from distillery.runs.artifacts import run_key
+from distillery.runs.fingerprint import source_digest
+
+_REPORT_MODULES = ("distillery.reporting.report",)
+_REPORT_TEMPLATES = "reporting/templates"
+
+
+def build(experiment: Experiment, file: Path) -> Plan:
+    """Return the plan of a checked experiment.
+
+    Args:
+        experiment: the experiment, as ``params.load`` returns it.
+        file: its params file, for messages.
+
+    Raises:
+        UserError: one line naming ``file`` and the key path of the first combination that cannot
+            be run.
+    """
+    try:
+        check_channels(experiment)
+        planner = _Planner(experiment)
+        planner.add_all()
+        return planner.collected()
+    except ParamsError as error:
+        raise UserError(format_problem(file, error.path, str(error))) from None
+
+
+class _Planner:
+    """Adds row by row, each with its runs."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self._experiment = experiment
+        self._runs = Runs(experiment)
+        self._evaluations = Evaluations(experiment, self._runs)
+        self._rows: list[Row] = []
+        # Of the methods, each once, in the order of the rows.
+        self._sections: list[str] = []
+
+    def add_all(self) -> None:
+        """Add the rows of teachers, of the comparison, of ablations and of studies."""
+        experiment = self._experiment
+        for name in experiment.teachers:
+            self._add_teacher(name)
+        for pair_id, entry_id in itertools.product(experiment.pairs, experiment.methods):
+            if experiment.compares(pair_id, entry_id):
+                student = resolve(experiment, pair_id, entry_id)
+                for seed in self._seeds(pair_id):
+                    names = _protocols_of_student(experiment, student, seed)
+                    self._add_student("main", student, {}, seed, names)
+        for name, ablation in experiment.ablations.items():
+            self._add_ablation(name, ablation, ("ablations", name))
+        for name, entry in experiment.protocols.items():
+            study = study_of(name, entry, experiment)
+            if study:
+                self._add_ablation(name, study, ("protocols", name))
+
+    def collected(self) -> Plan:
+        """Add the run that collects all results, and return the plan."""
+        experiment, planned = self._experiment, self._runs.planned
+        read = {
+            location: planned[location]
+            for row in self._rows
+            for location in (row.run, row.teacher, *row.evaluations.values())
+        }
+        settings = {"rows": [asdict(row) for row in self._rows]}
+        collected = self._runs.add("collect", experiment.name, settings, read)
+        report = report_settings(experiment, self._sections)
+        modules = {sections.module_of(each["module"]) for each in report["sections"].values()}
+        identity = {
+            "report": report,
+            "collected": collected.key,
+            "code": fingerprint_of(frozenset({*_REPORT_MODULES, *modules})),
+            "templates": source_digest(_REPORT_TEMPLATES),
+        }
+        return Plan(
+            name=experiment.name,
+            runs=planned,
+            rows=tuple(self._rows),
+            collected=collected.location,
+            report=report,
+            report_key=run_key(identity),
+            threads=experiment.compute.threads * experiment.compute.processes,
+        )
+
+    def _add_teacher(self, name: str) -> None:
+        teacher, network = self._experiment.teachers[name], self._teacher_network(name)
+        names = _protocols_of_teacher(self._experiment, name)
+        self._rows.append(
+            Row(
+                table="teachers",
+                pair="",
+                method="",
+                title=f"{name} ({teacher.arch})" if name != teacher.arch else name,
+                variant={},
+                seed=teacher.seed,
+                classifies=True,
+                run=network.run.location,
+                evaluations=self._evaluations.add(network, network, names),
+                teacher=network.run.location,
+            )
+        )
+
+    def _add_ablation(self, name: str, ablation: Ablation, place: Place) -> None:
+        """Add every variant; lists of pairs and methods are axes of their own."""
+        for pair, method in itertools.product(ablation.pairs, ablation.methods):
+            names = {
+                **({"pair": pair} if len(ablation.pairs) > 1 else {}),
+                **({"method": method} if len(ablation.methods) > 1 else {}),
+            }
+            for variant in variants_of(ablation, (*place, "vary")):
+                student = resolve(self._experiment, pair, method, variant)
+                settings = {**names, **variant.settings}
+                for seed in ablation.seeds or self._seeds(pair):
+                    self._add_student(name, student, settings, seed, ablation.protocols)
+
+    def _add_student(
+        self,
+        table: str,
+        student: Student,
+        variant: Mapping[str, Any],
+        seed: int,
+        protocols: tuple[str, ...],
+    ) -> None:
+        run = self._runs.student(student, seed)
+        teacher = self._teacher_network(student.teachers[0])
+        network = Network(run, student.pair.student, student.data, student.method_modules)
+        if student.method.section and student.method.section not in self._sections:
+            self._sections.append(student.method.section)
+        self._rows.append(
+            Row(
+                table=table,
+                pair=student.pair_id,
+                method=student.entry_id,
+                title=student.title,
+                variant=variant,
+                seed=seed,
+                classifies=student.trains_classifier,
+                run=run.location,
+                evaluations=self._evaluations.add(network, teacher, protocols),
+                teacher=teacher.run.location,
+            )
+        )
+
+    def _teacher_network(self, name: str) -> Network:
+        teacher = self._experiment.teachers[name]
+        return Network(self._runs.teacher(name), teacher.arch, teacher.data)
+
+    def _seeds(self, pair: str) -> tuple[int, ...]:
+        return self._experiment.pairs[pair].seeds or self._experiment.seeds
+
+
+def _protocols_of_student(experiment: Experiment, student: Student, seed: int) -> tuple[str, ...]:
+    """Return the protocols that are run on a student of the comparison."""
+    return tuple(
+        name
+        for name, entry in experiment.protocols.items()
+        if entry.covers(student.pair_id, student.entry_id, seed)
+    )
+
+
+def _protocols_of_teacher(experiment: Experiment, teacher: str) -> tuple[str, ...]:
+    """Return the protocols of the pairs that the teacher has in the comparison."""
+    taught = {
+        name
+        for name, pair in experiment.pairs.items()
+        if teacher in pair.teachers
+        and any(experiment.compares(name, entry) for entry in experiment.methods)
+    }
+    return tuple(
+        name
+        for name, entry in experiment.protocols.items()
+        if taught & set(taught if entry.pairs is None else entry.pairs)
+    )

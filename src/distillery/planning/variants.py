@@ -1,0 +1,142 @@
+"""Expands an ablation into its variants, whose settings have dotted names (``training.lr``)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from distillery.evaluation import registry as protocols
+from distillery.experiment.params import (
+    Ablation,
+    Experiment,
+    MethodOverride,
+    ParamsError,
+    ProtocolEntry,
+    protocol_options,
+    validated,
+)
+from distillery.planning.merging import Place
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One combination of the values of an ablation's axes.
+
+    Attributes:
+        settings: axis -> value; a listed variant need not have all axes.
+        override: what applies them to a method entry.
+        place: where the params file has them.
+    """
+
+    settings: Mapping[str, Any]
+    override: MethodOverride
+    place: Place
+
+
+def variants_of(ablation: Ablation, place: Place) -> Iterator[Variant]:
+    """Yield the variants of an ablation.
+
+    Args:
+        ablation: the ablation; its pairs and methods do not matter here.
+        place: where the params file has what is varied.
+
+    Raises:
+        ParamsError: an axis is no list of values, or a value is not allowed.
+    """
+    if isinstance(ablation.vary, list):
+        yield from _listed(ablation.vary, place)
+    else:
+        yield from _combined(ablation.vary, place)
+
+
+def axes_of(ablation: Ablation) -> list[str]:
+    """Return the axes of an ablation: pairs and methods where there are several, then settings."""
+    several = {"pair": ablation.pairs, "method": ablation.methods}
+    names = [name for name, ids in several.items() if len(ids) > 1]
+    parts = ablation.vary if isinstance(ablation.vary, list) else [ablation.vary]
+    return [*names, *_all_dotted(parts)]
+
+
+def study_of(name: str, entry: ProtocolEntry, experiment: Experiment) -> Ablation | None:
+    """Return what a protocol trains, if it does (few-shot, ensemble) and any pair has it.
+
+    Args:
+        name: id of the protocol's entry.
+        entry: the entry.
+        experiment: what has all pairs and methods, which are meant when the entry names none.
+    """
+    module = protocols.load(entry.protocol or name)
+    if not protocols.is_study(module):
+        return None
+    pairs = tuple(experiment.pairs) if entry.pairs is None else entry.pairs
+    methods = tuple(experiment.methods) if entry.methods is None else entry.methods
+    if not pairs or not methods:
+        return None
+    return Ablation(
+        pair=pairs,
+        method=methods,
+        vary=module.vary(protocol_options(name, entry)),
+        seeds=entry.seeds,
+    )
+
+
+def _listed(parts: list[dict[str, Any]], place: Place) -> Iterator[Variant]:
+    """Yield variants that are given one by one."""
+    for number, part in enumerate(parts):
+        settings = {axis: _lookup(part, axis) for axis in _dotted(part)}
+        at = (*place, number)
+        yield Variant(settings, _override(settings, at), at)
+
+
+def _combined(vary: Mapping[str, Any], place: Place) -> Iterator[Variant]:
+    """Yield every combination of the values of the axes."""
+    axes = [*_dotted(vary)]
+    values = [_lookup(vary, axis) for axis in axes]
+    for axis, choices in zip(axes, values, strict=True):
+        if not isinstance(choices, list | tuple) or not choices:
+            raise ParamsError(
+                (*place, *axis.split(".")), f"found {choices!r}; an axis is a list of values"
+            )
+    for combination in itertools.product(*values):
+        settings = dict(zip(axes, combination, strict=True))
+        yield Variant(settings, _override(settings, place), place)
+
+
+def _all_dotted(parts: list[dict[str, Any]]) -> list[str]:
+    """Return the dotted names of what any part varies, each once."""
+    return [*dict.fromkeys(axis for part in parts for axis in _dotted(part))]
+
+
+def _dotted(vary: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Yield the dotted names of what is varied."""
+    for name, value in vary.items():
+        if isinstance(value, Mapping) and value:
+            yield from _dotted(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def _override(settings: Mapping[str, Any], place: Place) -> MethodOverride:
+    override: MethodOverride = validated(MethodOverride, _nested(settings), place)
+    return override
+
+
+def _lookup(tree: Mapping[str, Any], dotted: str) -> Any:
+    value: Any = tree
+    for part in dotted.split("."):
+        value = value[part]
+    return value
+
+
+def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn dotted names into nested mappings."""
+    tree: dict[str, Any] = {}
+    for dotted, value in flat.items():
+        *parents, last = dotted.split(".")
+        branch = tree
+        for part in parents:
+            branch = branch.setdefault(part, {})
+        branch[last] = value
+    return tree

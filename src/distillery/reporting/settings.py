@@ -1,0 +1,90 @@
+"""Settings of a report: what the plan writes, and whoever collects or shows results reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from distillery.core.settings import FrozenModel
+
+
+class Row(FrozenModel):
+    """One student or teacher in the report."""
+
+    table: str
+    """``teachers``, ``main`` or the id of an ablation or a study."""
+    pair: str
+    """Id in the params file; empty for teachers."""
+    method: str
+    """Id of the method entry; empty for teachers."""
+    title: str
+    """What tables call the row."""
+    variant: dict[str, Any]
+    """Axis -> value, for ablations."""
+    seed: int
+    """The network's seed."""
+    classifies: bool
+    """Whether its training reaches the classifier, so that it has an accuracy."""
+    run: str
+    """Location of the trained network."""
+    evaluations: dict[str, str]
+    """Entry of ``protocols`` -> location of its run."""
+    teacher: str
+    """Location of the teacher that the row belongs to."""
+
+
+class PairSettings(FrozenModel):
+    """What the report calls a pair's networks."""
+
+    teacher: str
+    """Id of the first teacher."""
+    teacher_arch: str
+    """Architectures of the teachers, in words."""
+    student_arch: str
+    """Architecture of the student."""
+
+
+class AblationSettings(FrozenModel):
+    """What the report says of an ablation."""
+
+    title: str
+    """Its caption."""
+    axes: tuple[str, ...]
+    """Dotted names of what is varied."""
+
+
+class SectionSettings(FrozenModel):
+    """A further section of the report."""
+
+    module: str
+    """Name of the section in ``reporting.sections``."""
+    title: str
+    """Its heading."""
+    tables: tuple[str, ...]
+    """Suffixes of its tables."""
+    figures: tuple[str, ...]
+    """Suffixes of its figures."""
+    axes: tuple[str, ...]
+    """Dotted names of what a study varies; none for other protocols."""
+
+
+class ReportSettings(FrozenModel):
+    """What a report is made with, beside the results."""
+
+    name: str
+    """Name of the experiment."""
+    title: str
+    """Title of the report."""
+    description: str
+    """What the experiment shows."""
+    folder: str
+    """Folder of the report."""
+    timings: bool
+    """Whether tables show measured time and memory."""
+    baseline: str
+    """Method entry that gains are measured from."""
+    pairs: dict[str, PairSettings]
+    """The pairs by id."""
+    ablations: dict[str, AblationSettings]
+    """The ablations by id."""
+    sections: dict[str, SectionSettings]
+    """The further sections by entry."""

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+from typer.testing import CliRunner
+
+from distillery.cli import app
+from distillery.core.errors import UserError
+from distillery.experiment import params
+from distillery.methods import catalogue
+from distillery.methods import registry as methods
+from distillery.methods.base import Weights
+from distillery.models import registry as models
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = YAML(typ="safe", pure=True).load(ROOT / "params" / "methods.yaml")
+
+
+def test_the_page_is_current() -> None:
+    made = catalogue.markdown(catalogue.entries()) + "\n"
+    assert (ROOT / "docs" / "methods.md").read_text(encoding="utf-8") == made, (
+        "run `uv run distillery methods --markdown > docs/methods.md`"
+    )
+
+
+@pytest.mark.parametrize("entry", catalogue.entries(), ids=lambda entry: entry.name)
+def test_every_method_explains_itself(entry: catalogue.Entry) -> None:
+    assert entry.title
+    assert entry.source
+    assert entry.summary
+    assert entry.description
+    for option in entry.options:
+        assert option.meaning, f"{entry.name}: {option.name} has no docstring"
+
+
+def test_what_the_catalogue_finds_out_by_itself() -> None:
+    entries = {entry.name: entry for entry in catalogue.entries()}
+    assert list(entries) == methods.names()
+    assert {name for name, entry in entries.items() if entry.stages == 2} == {
+        "ab",
+        "fsp",
+        "ft",
+        "sskd",
+    }
+    assert entries["crd"].cache
+    assert not entries["at"].cache
+    assert not entries["sskd"].cache
+    assert entries["reviewkd"].needs == ("embedding", "features", "preactivations")
+
+
+@pytest.mark.parametrize(
+    ("method", "option", "allowed"),
+    [
+        ("crd", "negatives", "integer >= 1"),
+        ("crd", "momentum", "number >= 0, < 1"),
+        ("crd", "positives", "exact, relax"),
+        ("ofd", "kernel", "1, 3, 5"),
+        ("ft", "pretraining_lr", "number > 0 or null"),
+        ("reviewkd", "levels", "list of integers"),
+        ("reviewkd", "student_preactivations", "true or false"),
+    ],
+)
+def test_bounds_are_put_into_words(method: str, option: str, allowed: str) -> None:
+    (entry,) = catalogue.entries([method])
+    assert {option.name: option.allowed for option in entry.options}[option] == allowed
+
+
+def test_the_table_fits_a_terminal() -> None:
+    lines = catalogue.text(catalogue.entries()).splitlines()
+    assert max(map(len, lines)) <= 120
+    rows = [line.split()[0] for line in lines if line and not line.startswith(" ")]
+    assert rows == ["METHOD", *methods.names()]
+    assert sum(line.split()[:3] == ["negatives", "16384", "(integer"] for line in lines) == 2
+
+
+def test_the_command_line() -> None:
+    printed = CliRunner().invoke(app, ["methods", "--json", "kd", "vid"]).stdout
+    kd, vid = json.loads(printed)["methods"]
+    assert kd["weights"] == {"ce": 0.1, "kd": 0.0, "method": 0.9}
+    assert vid["options"][1]["default"] == 1e-5
+    assert CliRunner().invoke(app, ["methods", "ab"]).stdout.startswith("METHOD")
+    assert CliRunner().invoke(app, ["methods", "--markdown"]).stdout.startswith("# Methods")
+    error = CliRunner().invoke(app, ["methods", "crdd"]).exception
+    assert isinstance(error, UserError)
+    assert "did you mean 'crd'?" in str(error)
+
+
+def test_reference_values_name_every_method() -> None:
+    assert list(REFERENCE["methods"]) == methods.names()
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_reference_values_are_the_defaults(name: str) -> None:
+    values, method = REFERENCE["methods"][name], methods.load(name)
+    assert Weights.model_validate(values["weights"]) == method.weights
+    assert set(values["weights"]) == set(Weights.model_fields)
+    assert method.Options.model_validate(values["options"]) == method.Options()
+    assert set(values["options"]) == set(method.Options.model_fields)
+
+
+@pytest.mark.parametrize("pair", REFERENCE["pairs"])
+def test_reference_values_of_a_pair_are_valid(pair: str) -> None:
+    assert set(pair.split("-")) <= set(models.names())
+    for name, values in REFERENCE["pairs"][pair].items():
+        entry = params.MethodEntry.model_validate(values)
+        params.method_options(entry.method or name, entry.options, (pair, name))
+
+
+def test_the_benchmark_of_crd_sets_the_reference_values() -> None:
+    experiment = params.load(ROOT / "params" / "crd.yaml")
+    for name, pair in experiment.pairs.items():
+        reference = REFERENCE["pairs"].get(name, {})
+        assert _plain(pair.methods) == {
+            entry: {key: value for key, value in values.items() if key != "method"}
+            for entry, values in reference.items()
+        }
+        for entry, values in reference.items():
+            method = experiment.methods[entry].method or entry
+            assert method == values.get("method", entry)
+        student = REFERENCE["students"].get(pair.student, {})
+        assert pair.training.model_dump(exclude_unset=True) == student.get("training", {})
+        assert name == f"{pair.teacher}-{pair.student}"
+
+
+def _plain(overrides: dict[str, params.MethodOverride]) -> dict[str, Any]:
+    return {name: values.model_dump(exclude_unset=True) for name, values in overrides.items()}
