@@ -8,7 +8,8 @@ from timing import compare
 from distillery.methods.base import Batch, Context
 from distillery.methods.kd import KD
 from distillery.models import registry
-from distillery.models.base import Outputs, describe
+from distillery.models.base import Outputs
+from distillery.models.spec import describe
 from distillery.training.distiller import Distiller
 
 BATCH, CLASSES = 64, 100
@@ -21,7 +22,7 @@ def main() -> None:
     teacher.eval().requires_grad_(False)
     specs = [describe(arch, CLASSES, 3, 32) for arch in (STUDENT, TEACHER)]
     context = Context(specs[0], specs[1], torch.arange(1000) % CLASSES, seed=0)
-    distiller = Distiller(student, KD(KD.Options(), context), KD.weights).train()
+    distiller = Distiller(student, [KD(KD.Options(), context)], KD.weights).train()
     distiller.to(memory_format=torch.channels_last)
     teacher.to(memory_format=torch.channels_last)
     images = torch.randn(BATCH, 3, 32, 32).to(memory_format=torch.channels_last)
@@ -30,7 +31,7 @@ def main() -> None:
         cached = teacher(images)
 
     def step(outputs: Outputs) -> None:
-        distiller(images, outputs, batch).loss.backward()
+        distiller(images, [outputs], batch).loss.backward()
 
     def live() -> None:
         with torch.no_grad():

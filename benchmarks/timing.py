@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from distillery.core.measuring import Clock
 
 
 def compare(candidates: dict[str, Callable[[], object]], rounds: int = 15) -> dict[str, float]:
-    """Return the median seconds of each candidate and print them with the ratio to the first."""
-    for run in candidates.values():
-        run()
-    times: dict[str, list[float]] = {name: [] for name in candidates}
-    for _ in range(rounds):
-        for name, run in candidates.items():
-            started = time.perf_counter()
-            run()
-            times[name].append(time.perf_counter() - started)
-    medians = {name: statistics.median(values) for name, values in times.items()}
+    """Return the median milliseconds of each candidate and print them beside the first one's."""
+    times = Clock(torch.device("cpu"), warmup=1, repeats=rounds).time(candidates)
+    medians = {name: float(np.median(taken)) for name, taken in times.items()}
     first = next(iter(medians.values()))
     for name, median in medians.items():
-        print(f"{name:32} {1000 * median:9.2f} ms   x{median / first:.2f}")
+        print(f"{name:32} {median:9.2f} ms   x{median / first:.2f}")
     return medians

@@ -5,12 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from ruamel.yaml import YAML
 
-from distillery.planning import plan
+from distillery.core.errors import UserError
+from distillery.planning import loading
 from distillery.planning.plan import Plan
+from distillery.reporting.settings import Row
 from distillery.runs import stages
-from distillery.runs.artifacts import Artifact, Run
+from distillery.runs.artifact import Artifact
+from distillery.runs.run import Run
 
 TINY: dict[str, Any] = {
     "name": "tiny",
@@ -41,6 +45,11 @@ def with_changes(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any
     return merged
 
 
+def rows(planned: Plan, table: str) -> list[Row]:
+    """Return the rows of one table of the report."""
+    return [row for row in planned.rows if row.table == table]
+
+
 class Project:
     """A data folder and params files in one folder."""
 
@@ -57,7 +66,17 @@ class Project:
 
     def plan(self, changes: dict[str, Any] | None = None, name: str = "tiny") -> Plan:
         """Return the plan of the tiny experiment with changes."""
-        return plan.load(self.params(changes, name), self.data)
+        return loading.load(self.params(changes, name), self.data)
+
+    def mistake(self, changes: dict[str, Any]) -> str:
+        """Return the one line that a wrong params file costs, without the file's name."""
+        file = self.params(changes)
+        with pytest.raises(UserError) as error:
+            loading.load(file, self.data)
+        name, _, message = str(error.value).partition(": ")
+        assert name == str(file)
+        assert "\n" not in message
+        return message
 
     def make(self, planned: Plan, run: Run) -> Artifact:
         """Compute a run and everything that it reads."""

@@ -3,85 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
+from documented import Package, Page
 from project import Project
-from ruamel.yaml import YAML
 
-ROOT = Path(__file__).parents[1]
-PAGE = (ROOT / "docs" / "adding-a-method.md").read_text(encoding="utf-8")
-# Trains everything that a params file wants.
-TRAIN = """
-import sys
-from pathlib import Path
-import torch
-from distillery.planning import plan
-from distillery.runs import stages
-torch.set_num_threads(1)
-data = Path(sys.argv[2])
-for run in plan.load(Path(sys.argv[1]), data).runs.values():
-    stages.execute(data, run)
-"""
-
-
-def block(language: str) -> str:
-    """Return the first code block of the page in a language."""
-    found = re.search(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-    assert found
-    return found[1]
-
-
-class Package:
-    """A copy of the sources, used by subprocesses instead of the installed package."""
-
-    def __init__(self, folder: Path) -> None:
-        self.source = folder / "src"
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / "src", self.source, ignore=ignored)
-
-    def run(self, *arguments: str, status: int = 0) -> str:
-        """Run Python in the copy and return what it prints."""
-        environment = {
-            **os.environ,
-            "PYTHONPATH": str(self.source),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "OMP_NUM_THREADS": "1",
-        }
-        done = subprocess.run(
-            [sys.executable, *arguments],
-            env=environment,
-            cwd=self.source.parent,
-            text=True,
-            capture_output=True,
-        )
-        assert done.returncode == status, done.stdout + done.stderr
-        return done.stdout + (done.stderr if status else "")
+PAGE = Page("adding-a-method.md")
 
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
-    copy = Package(tmp_path_factory.mktemp("package"))
-    saved_as = re.search(r"Save this as `(src/distillery/methods/\w+\.py)`", PAGE)
-    assert saved_as
-    (copy.source.parent / saved_as[1]).write_text(block("python"), encoding="utf-8")
-    return copy
-
-
-def entries() -> dict[str, dict[str, object]]:
-    """Return the entries of the page's params file."""
-    return dict(YAML(typ="safe").load(block("yaml"))["methods"])
+    return Package(tmp_path_factory.mktemp("package"), PAGE)
 
 
 def test_a_student_learns_by_the_new_method(package: Package, project: Project) -> None:
-    file = project.params({"methods": entries()})
-    package.run("-c", TRAIN, str(file), str(project.data))
+    file = project.params(PAGE.params())
+    package.compute(file, project.data)
     found = {}
     for folder in (project.data / "students").glob("*-logit-mse-*"):
         settings = json.loads((folder / "manifest.json").read_text())["settings"]

@@ -15,20 +15,12 @@ from processes import Command, wait_for
 from project import Project
 
 from distillery import cli
-from distillery.runs import artifacts, stages
-from distillery.runs.artifacts import Artifact
+from distillery.runs import stages
+from distillery.runs.artifact import Artifact, published
+from distillery.runs.produce import SCRATCH
+from distillery.runs.stages import STAGES
 from distillery.training import checkpoint
 
-STAGES = [
-    "prepare",
-    "split",
-    "train-teacher",
-    "embed",
-    "train-student",
-    "evaluate",
-    "collect",
-    "import-teacher",
-]
 OF_EXPERIMENT = ["plan", "report", "adopt", "gc"]
 CHANGES = {"!methods": {"kd": {}}}
 
@@ -87,12 +79,12 @@ heavy = {"torch", "pandas", "matplotlib", "accelerate"} & sys.modules.keys()
 assert not heavy, heavy
 """
     plan = "|".join(("plan", *options(project)))
-    arguments = ["--help", "train-student|--help", plan, f"verify|--data|{project.data}"]
+    arguments = ["--help", "run|--help", plan, f"verify|--data|{project.data}"]
     done = subprocess.run(
         [sys.executable, "-c", script, *arguments], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    for word in (*STAGES, *OF_EXPERIMENT, "schema", "verify", "7 runs, 0 done, 7 to do"):
+    for word in ("run", *OF_EXPERIMENT, "schema", "verify", "7 runs, 0 done, 7 to do"):
         assert word in done.stdout
 
 
@@ -103,14 +95,18 @@ def test_the_schema_is_json(distillery: Distillery) -> None:
 # Wrong input
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_an_unknown_run_is_refused(project: Project, distillery: Distillery, stage: str) -> None:
-    (run,) = project.plan(CHANGES).stage("train-student")
+def test_an_unknown_run_is_refused_before_any_is_computed(
+    project: Project, distillery: Distillery
+) -> None:
+    planned = project.plan(CHANGES)
+    (run,) = planned.stage("train-student")
     wrong = run.name.replace("kd", "dk")
-    found = distillery(stage, wrong, *options(project))
+    (first,) = planned.stage("prepare")
+    found = distillery("run", first.name, wrong, *options(project))
     assert found.status == 2
     assert f"unknown run '{wrong}'; did you mean '{run.name}'?" in found.line
     assert "`distillery plan` lists the runs" in found.line
+    assert not (project.data / first.location).exists()
 
 
 @pytest.mark.parametrize(
@@ -124,25 +120,14 @@ def test_an_unknown_name_is_refused(
     project: Project, distillery: Distillery, arguments: list[str], message: str
 ) -> None:
     project.plan()
-    found = distillery(*arguments, *(options(project) if arguments[0] in STAGES else ()))
+    found = distillery(*arguments, *(options(project) if arguments[0] == "import-teacher" else ()))
     assert found.status == 2
     assert found.line.startswith(message)
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_run_of_another_stage_is_refused(
-    project: Project, distillery: Distillery, stage: str
-) -> None:
-    planned = project.plan(CHANGES)
-    other = "split" if stage == "prepare" else "prepare"
-    (run,) = planned.stage(other)
-    found = distillery(stage, run.name, *options(project))
-    assert found.status == 2
-    assert found.line == f"{run.name} is a run of the stage '{other}', not of '{stage}'"
-    assert not (project.data / run.location).exists()
-
-
-@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "prepare"])
+@pytest.mark.parametrize(
+    "stage", [stage for stage in STAGES if stage not in ("prepare", "extract")]
+)
 def test_a_missing_input_is_named_with_what_to_do(
     project: Project, distillery: Distillery, stage: str
 ) -> None:
@@ -152,7 +137,7 @@ def test_a_missing_input_is_named_with_what_to_do(
         planned = project.plan({"!teachers": teachers})
     (run, *_) = planned.stage(stage)
     needed = next(iter(run.inputs.values()))
-    found = distillery(stage, run.name, *options(project))
+    found = distillery("run", run.name, *options(project))
     assert found.status == 2
     assert found.line == (
         f"{project.data / needed}: this run has not been made (input of {run.location}); "
@@ -167,7 +152,7 @@ def test_a_report_needs_results(project: Project, distillery: Distillery) -> Non
     assert f"{planned.collected}: this run has not been made; run snakemake" in found.line
 
 
-@pytest.mark.parametrize("command", [*STAGES, *OF_EXPERIMENT])
+@pytest.mark.parametrize("command", ["run", *OF_EXPERIMENT])
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -182,14 +167,22 @@ def test_wrong_params_are_refused(
     file = tmp_path / "some params.yaml"
     if content is not None:
         file.write_text(content)
-    run = ["x"] if command in STAGES else []
+    run = ["x"] if command == "run" else []
     found = distillery(command, *run, "--params", file, "--data", tmp_path / "data")
     assert found.status == 2
     assert found.line.startswith(message.format(file=file))
 
 
 @pytest.mark.parametrize(
-    "arguments", [["train-student"], ["train"], ["plan", "--parms", "x"], ["plan", "--params", "."]]
+    "arguments",
+    [
+        ["run"],
+        ["train"],
+        ["plan", "--parms", "x"],
+        ["plan", "--params", "."],
+        ["import-teacher", "without-arch.pth"],
+        ["adopt", "--check", "0"],
+    ],
 )
 def test_wrong_usage_has_status_2(distillery: Distillery, arguments: list[str]) -> None:
     assert distillery(*arguments).status == 2
@@ -201,11 +194,11 @@ def test_wrong_usage_has_status_2(distillery: Distillery, arguments: list[str]) 
 def test_a_plan_tells_what_is_done(project: Project, distillery: Distillery) -> None:
     planned = project.plan(CHANGES)
     first, *others = planned.runs.values()
-    assert distillery(first.stage, first.key, *options(project)).out == (
+    assert distillery("run", first.key, *options(project)).out == (
         f"{project.data / first.location}\n"
     )
     # The manifest's path is as good a name, and a run that is there is made at once.
-    again = distillery(first.stage, f"data/{first.location}/manifest.json", *options(project))
+    again = distillery("run", f"data/{first.location}/manifest.json", *options(project))
     assert again.status == 0
     told = json.loads(distillery("plan", "--json", *options(project)).out)
     assert told["name"] == "tiny"
@@ -242,7 +235,7 @@ def test_a_damaged_input_is_named(project: Project, distillery: Distillery) -> N
     made = project.make(planned, planned.stage("split")[0])
     (made.path / "train.csv").unlink()
     (run,) = planned.stage("train-student")
-    found = distillery("train-student", run.name, *options(project))
+    found = distillery("run", run.name, *options(project))
     assert found.status == 3
     assert found.line.startswith(f"{made.path / 'train.csv'}: missing; delete the folder")
 
@@ -275,7 +268,7 @@ def test_only_what_no_params_file_wants_is_removed(
     assert distillery("gc", "--data", project.data).out == "0 runs, 0.0 MiB could be removed\n"
 
 
-@pytest.mark.parametrize("content", [None, "methods.yaml", "wrong.yaml", "also.yml"])
+@pytest.mark.parametrize("content", [None, "wrong.yaml", "also.yml"])
 def test_nothing_is_removed_without_a_params_file(
     project: Project,
     distillery: Distillery,
@@ -298,10 +291,42 @@ def test_nothing_is_removed_without_a_params_file(
             "no params file names the runs to keep",
             "params/wrong.yaml: line 1: expected the node content, but found '<stream end>'",
         )
-    assert len(list(artifacts.published(project.data))) == 2
+    assert len(list(published(project.data))) == 2
 
 
 # Runs in processes of their own
+
+
+def test_several_runs_are_tried_and_the_first_failure_is_told(project: Project) -> None:
+    """Each has a process and a record of its own."""
+    planned = project.plan(CHANGES)
+    (prepare,), (split,) = planned.stage("prepare"), planned.stage("split")
+    (collect,), (teacher,) = planned.stage("collect"), planned.stage("train-teacher")
+    made = project.make(planned, split)
+    (made.path / "train.csv").unlink()
+    # Damaged input: 3. Missing inputs: 2. There already: 0.
+    names = (teacher.name, collect.name, prepare.name)
+    command = Command(project.folder, "run", *names, *options(project))
+    assert command.status() == 3
+    failed, missing, done = command.output().splitlines()
+    assert failed.startswith(f"distillery: {made.path / 'train.csv'}: missing")
+    assert "this run has not been made (input of evaluations/" in missing
+    assert done == str(project.data / prepare.location)
+
+
+def test_several_runs_stop_when_they_are_asked_to(project: Project) -> None:
+    planned = project.plan({"training": {"epochs": 200, "evaluate_every": 200}})
+    (teacher,), (student,) = planned.stage("train-teacher"), planned.stage("train-student")
+    for location in teacher.inputs.values():
+        project.make(planned, planned.runs[location])
+    names = (teacher.name, student.name)
+    command = Command(project.folder, "run", *names, *options(project))
+    wait_for(lambda: "train 1/" in command.output(), "the first epoch")
+    command.send(signal.SIGTERM)
+    assert command.status() == 143
+    scratch = project.data / SCRATCH
+    assert checkpoint.load(scratch / teacher.name)
+    assert not (scratch / student.name).exists()
 
 
 def test_one_writer_and_a_signal(project: Project) -> None:
@@ -311,7 +336,7 @@ def test_one_writer_and_a_signal(project: Project) -> None:
     (run,) = planned.stage("train-student")
     for location in run.inputs.values():
         project.make(planned, planned.runs[location])
-    train = ("train-student", run.name, *options(project))
+    train = ("run", run.name, *options(project))
     first = Command(project.folder, *train)
     wait_for(lambda: "train 1/" in first.output(), "the first epoch")
     first.send(signal.SIGSTOP)
@@ -324,9 +349,9 @@ def test_one_writer_and_a_signal(project: Project) -> None:
     assert first.output().splitlines()[-1] == (
         "distillery: stopped; the next start resumes from the checkpoint"
     )
-    saved = checkpoint.load(project.data / artifacts.SCRATCH / run.name)
+    saved = checkpoint.load(project.data / SCRATCH / run.name)
     assert saved
-    epochs = len(saved["cursor"]["history"])
+    epochs = len(saved["state"]["history"])
     assert 1 <= epochs < 60
     assert not (project.data / run.location).exists()
     again = Command(project.folder, *train)

@@ -1,8 +1,7 @@
-"""The command line: one subcommand a stage, and commands that look after what is on disk."""
+"""The command line: it computes runs, and looks after what is on disk."""
 
 from __future__ import annotations
 
-import errno
 import json
 import sys
 from dataclasses import asdict
@@ -11,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from distillery.core.errors import DistilleryError, UserError
+from distillery.core.errors import DistilleryError, UserError, exit_on_failure
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,119 +23,62 @@ Params = Annotated[
     Path, typer.Option("--params", "-p", help="Params file of the experiment.", dir_okay=False)
 ]
 Data = Annotated[Path, typer.Option(help="Data folder.", file_okay=False)]
-RunName = Annotated[str, typer.Argument(help="Directory name or key of the run.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-# What the disk, and not the code, is to blame for.
-_ENVIRONMENT = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 DEFAULT_PARAMS = Path("params/digits.yaml")
 DEFAULT_DATA = Path("data")
 
 
 def main() -> None:
     """Run the command line; expected failures end in one line and their own exit status."""
-    try:
+    with exit_on_failure():
         app(standalone_mode=True)
-    except DistilleryError as error:
-        print(f"distillery: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except OSError as error:
-        if error.errno not in _ENVIRONMENT:
-            raise
-        print(f"distillery: {error}", file=sys.stderr)
-        sys.exit(DistilleryError.exit_code)
-
-
-def _execute(stage: str, run: str, params: Path, data: Path) -> None:
-    from distillery.planning import plan
-    from distillery.runs import stages
-
-    found = plan.load(params, data).find(run)
-    if found.stage != stage:
-        message = f"{found.name} is a run of the stage '{found.stage}', not of '{stage}'"
-        raise UserError(message)
-    print(stages.execute(data, found))
 
 
 @app.command()
-def prepare(run: RunName, params: Params = DEFAULT_PARAMS, data: Data = DEFAULT_DATA) -> None:
-    """Convert a data set to canonical Parquet."""
-    _execute("prepare", run, params, data)
+def run(
+    names: Annotated[
+        list[str], typer.Argument(metavar="RUN...", help="Directory names or keys of runs.")
+    ],
+    params: Params = DEFAULT_PARAMS,
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """Compute runs of any stage, unless they are there.
 
+    Several are computed one after the other, each in a process of its own. One that fails does not
+    keep the others from being tried; the exit status is that of the first that failed.
+    """
+    from distillery.planning import loading
+    from distillery.runs import apart, stages
 
-@app.command()
-def split(run: RunName, params: Params = DEFAULT_PARAMS, data: Data = DEFAULT_DATA) -> None:
-    """Choose training and validation images."""
-    _execute("split", run, params, data)
-
-
-@app.command()
-def train_teacher(run: RunName, params: Params = DEFAULT_PARAMS, data: Data = DEFAULT_DATA) -> None:
-    """Train a teacher."""
-    _execute("train-teacher", run, params, data)
-
-
-@app.command()
-def embed(run: RunName, params: Params = DEFAULT_PARAMS, data: Data = DEFAULT_DATA) -> None:
-    """Cache a teacher's logits and embeddings under every view."""
-    _execute("embed", run, params, data)
-
-
-@app.command()
-def train_student(run: RunName, params: Params = DEFAULT_PARAMS, data: Data = DEFAULT_DATA) -> None:
-    """Distil a student."""
-    _execute("train-student", run, params, data)
-
-
-@app.command()
-def extract(run: RunName, params: Params = DEFAULT_PARAMS, data: Data = DEFAULT_DATA) -> None:
-    """Cache a network's features of another data set."""
-    _execute("extract", run, params, data)
-
-
-@app.command()
-def evaluate(run: RunName, params: Params = DEFAULT_PARAMS, data: Data = DEFAULT_DATA) -> None:
-    """Run an evaluation protocol on a finished network."""
-    _execute("evaluate", run, params, data)
-
-
-@app.command()
-def collect(run: RunName, params: Params = DEFAULT_PARAMS, data: Data = DEFAULT_DATA) -> None:
-    """Collect every result of an experiment in one table."""
-    _execute("collect", run, params, data)
+    planned = loading.load(params, data)
+    runs = [planned.find(name) for name in names]
+    if len(runs) == 1:
+        print(stages.execute(data, runs[0]))
+    else:
+        sys.exit(apart.execute_all(data, runs))
 
 
 @app.command()
 def report(params: Params = DEFAULT_PARAMS, data: Data = DEFAULT_DATA) -> None:
     """Build tables, figures and the page from the collected results."""
-    from distillery.planning import plan
-    from distillery.reporting import publish
+    from distillery.planning import loading
+    from distillery.reporting.page import publish
 
-    print(publish.publish(plan.load(params, data), data))
+    planned = loading.load(params, data)
+    print(publish.publish(planned.report, planned.report_key, planned.collected, data))
 
 
 @app.command("import-teacher")
 def import_teacher(
-    file: Annotated[
-        str,
-        typer.Argument(
-            metavar="FILE",
-            help="Checkpoint of RepDistiller or mdistiller; without --arch, a run as for the other "
-            "stages.",
-        ),
-    ],
-    arch: Annotated[str | None, typer.Option(help="Architecture of the checkpoint.")] = None,
+    file: Annotated[Path, typer.Argument(help="Checkpoint of RepDistiller or mdistiller.")],
+    arch: Annotated[str, typer.Option(help="Architecture of the checkpoint.")],
     params: Params = DEFAULT_PARAMS,
     data: Data = DEFAULT_DATA,
 ) -> None:
     """Make a published checkpoint a teacher run, and print the lines that use it."""
-    if arch is None:
-        if Path(file).is_file():
-            raise UserError(f"{file}: name its architecture with --arch")
-        _execute("import-teacher", file, params, data)
-        return
-    from distillery.planning import importing, plan
+    from distillery.planning import importing, loading
 
-    run, accuracy = importing.import_checkpoint(Path(file), arch, plan.load(params, data), data)
+    run, accuracy = importing.import_checkpoint(file, arch, loading.load(params, data), data)
     print(f"{data / run.location}: test top-1 {accuracy:.2f} %")
     print("Use it in a params file of the same data set:")
     print(f"  teachers:\n    {arch}:\n      arch: {arch}\n      checkpoint:")
@@ -148,16 +90,16 @@ def plan(
     params: Params = DEFAULT_PARAMS, data: Data = DEFAULT_DATA, as_json: AsJson = False
 ) -> None:
     """List the runs of an experiment with their keys, and which of them are done."""
-    from distillery.planning import plan as planning
-    from distillery.runs import artifacts
+    from distillery.planning import loading
+    from distillery.runs.artifact import is_complete
 
-    planned = planning.load(params, data)
+    planned = loading.load(params, data)
     runs = [
         {
             "stage": run.stage,
             "run": run.location,
             "key": run.key,
-            "done": artifacts.is_complete(data / run.location),
+            "done": is_complete(data / run.location),
         }
         for run in planned.runs.values()
     ]
@@ -189,9 +131,9 @@ def methods(
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of params files, for editors."""
-    from distillery.experiment import params
+    from distillery.experiment.schema import json_schema
 
-    print(json.dumps(params.json_schema(), indent=2, sort_keys=True))
+    print(json.dumps(json_schema(), indent=2, sort_keys=True))
 
 
 @app.command()
@@ -211,19 +153,40 @@ def verify(data: Data = DEFAULT_DATA) -> None:
 def adopt(
     params: Params = DEFAULT_PARAMS,
     data: Data = DEFAULT_DATA,
+    check: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Compute so many runs of each stage again; adopt it only if they agree."
+        ),
+    ] = None,
+    tolerance: Annotated[
+        float,
+        typer.Option(min=0, help="Relative difference to allow between different machines."),
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(help="Which runs are drawn for the check.")] = 0,
     dry_run: Annotated[bool, typer.Option(help="Only say what would be adopted.")] = False,
 ) -> None:
-    """Re-key existing runs to the present code, for edits that you know to be harmless.
+    """Re-key existing runs to the present code, for edits that do not change results.
 
-    The manifest of an adopted run names the key and code it was made with, and the report marks it.
+    The manifest of an adopted run names the key and code it was made with and how it was checked,
+    and the report marks it. The exit status is 1 when a check has failed.
+
+    Raises:
+        DistilleryError: a check has failed.
     """
-    from distillery.planning import plan as planning
-    from distillery.runs import housekeeping
+    from distillery.planning import loading
+    from distillery.runs import adoption
 
-    adopted = housekeeping.adopt(planning.load(params, data), data, dry_run=dry_run)
-    for old, new in adopted:
+    wanted = adoption.Check(check, tolerance, seed) if check else None
+    runs = loading.load(params, data).runs.values()
+    outcome = adoption.adopt(runs, data, wanted, dry_run=dry_run)
+    for old, new in outcome.adopted:
         print(f"{old} -> {new}")
-    print(f"{len(adopted)} runs {'would be ' if dry_run else ''}adopted")
+    for location in outcome.measured_again:
+        print(f"{location}: measures time, so that it is made anew instead of being adopted")
+    print(f"{len(outcome.adopted)} runs {'would be ' if dry_run else ''}adopted")
+    if outcome.refused:
+        raise DistilleryError("\n".join(outcome.refused))
 
 
 @app.command()
@@ -239,10 +202,24 @@ def gc(
     from distillery.runs import housekeeping
 
     files = params or sorted(Path("params").glob("*.y*ml"))
-    unwanted = housekeeping.unwanted(files, data)
+    unwanted = housekeeping.unwanted(_wanted(files, data), data)
     for path, size in unwanted:
         print(f"{size / 2**20:9.1f} MiB  {path}")
         if remove:
             housekeeping.remove(path)
     total = sum(size for _, size in unwanted) / 2**20
     print(f"{len(unwanted)} runs, {total:.1f} MiB {'removed' if remove else 'could be removed'}")
+
+
+def _wanted(files: list[Path], data: Path) -> set[str]:
+    """Return the locations of the runs that params files want.
+
+    Raises:
+        UserError: there is no params file, so that nothing would be wanted.
+    """
+    from distillery.planning import loading
+
+    experiments = list(files)
+    if not experiments:
+        raise UserError("no params file names the runs to keep")
+    return {location for file in experiments for location in loading.load(file, data).runs}

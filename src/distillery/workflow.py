@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from distillery.core.errors import DistilleryError, UserError
-from distillery.planning import plan
+from distillery.core.errors import UserError, exit_on_failure
+from distillery.planning import loading
 from distillery.planning.plan import Plan
-from distillery.reporting import files, publish
-from distillery.runs.artifacts import MANIFEST, Run
+from distillery.reporting import files
+from distillery.reporting.page import publish
+from distillery.runs.artifact import MANIFEST
+from distillery.runs.run import Run
+from distillery.runs.stages import STAGES, Stage
 
 
 class Graph:
@@ -22,6 +24,9 @@ class Graph:
     def __init__(self, planned: Plan, data: str) -> None:
         self.plan = planned
         self.data = data
+        self.stages = tuple(STAGES.values())
+        # As dvc.yaml has them.
+        self.folders = tuple(dict.fromkeys(stage.folder for stage in self.stages))
         self._by_name = {run.name: run for run in planned.runs.values()}
 
     def manifests(self, folder: str | None = None) -> list[str]:
@@ -40,25 +45,46 @@ class Graph:
         """
 
         def of_run(wildcards: Any) -> list[Any]:
-            run = self._by_name[wildcards.run]
-            return [mark(self._manifest(place)) for place in dict.fromkeys(run.inputs.values())]
+            inputs = dict.fromkeys(self._run(wildcards).inputs.values())
+            return [mark(self._manifest(location)) for location in inputs]
 
         return of_run
 
-    def names(self, stage: str) -> str:
+    def names(self, stage: Stage) -> str:
         """Return a pattern that matches the directory names of one stage's runs only."""
-        return self._pattern(self.plan.stage(stage))
+        # An alternative that never matches stands for a stage without runs.
+        return "|".join(re.escape(run.name) for run in self.plan.stage(stage.name)) or "(?!)"
+
+    def threads(self, stage: Stage, cores: int | None) -> Callable[[Any], int]:
+        """Return a function of the wildcards: the threads of a run.
+
+        Args:
+            stage: the stage of the run.
+            cores: all cores, which a run that needs the machine to itself asks for; None where
+                other machines have the jobs.
+        """
+        usual = self.plan.threads if stage.trains else 1
+        return lambda wildcards: (cores or usual) if self._run(wildcards).exclusive else usual
+
+    def gpu(self, stage: Stage) -> Callable[[Any], int]:
+        """Return a function of the wildcards: the number of accelerators of a run."""
+
+        def of_run(wildcards: Any) -> int:
+            own = self._run(wildcards).gpu
+            return int(stage.gpu if own is None else own)
+
+        return of_run
 
     def report_files(self, suffix: str | tuple[str, ...]) -> list[str]:
         """Return the files of the report with this suffix (or one of several)."""
-        folder = self.plan.report["folder"]
+        folder = self.plan.report.folder
         names = files.expected(self.plan.report)
         return [f"{folder}/{name}" for name in names if name.endswith(suffix)]
 
     def report_marker(self) -> str:
         """Return the file that tells that the report is the current one."""
         settings = self.plan.report
-        return str(publish.marker(Path(self.data), settings["folder"], self.plan.report_key))
+        return str(publish.marker(Path(self.data), settings.folder, self.plan.report_key))
 
     def collected(self) -> str:
         """Return the manifest of the collected results."""
@@ -67,9 +93,8 @@ class Graph:
     def _manifest(self, location: str) -> str:
         return f"{self.data}/{location}/{MANIFEST}"
 
-    def _pattern(self, runs: Iterable[Run]) -> str:
-        # An alternative that never matches stands for a stage without runs.
-        return "|".join(re.escape(run.name) for run in runs) or "(?!)"
+    def _run(self, wildcards: Any) -> Run:
+        return self._by_name[wildcards.run]
 
 
 def graph(configfiles: Iterable[Path], config: Mapping[str, Any], data: str, default: str) -> Graph:
@@ -77,11 +102,8 @@ def graph(configfiles: Iterable[Path], config: Mapping[str, Any], data: str, def
 
     A wrong file ends the program with one line and status 2.
     """
-    try:
-        return Graph(plan.load(params_file(configfiles, config, default), Path(data)), data)
-    except DistilleryError as error:
-        print(f"distillery: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    with exit_on_failure():
+        return Graph(loading.load(params_file(configfiles, config, default), Path(data)), data)
 
 
 def use_sources(folder: str) -> None:

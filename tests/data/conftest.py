@@ -7,7 +7,9 @@ import pytest
 
 from distillery.data import prepare, split
 from distillery.data.settings import Source, Split
-from distillery.runs.artifacts import Artifact, Run, produce
+from distillery.runs.artifact import Artifact
+from distillery.runs.produce import produce
+from distillery.runs.run import Run
 
 OUTSIDE = os.environ.get("DISTILLERY_DATA")
 

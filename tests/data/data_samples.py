@@ -100,16 +100,18 @@ def python2_pickle(value: object) -> bytes:
     return b"\x80\x02" + encode(value) + b"."
 
 
-def cifar_files(source: str = "cifar10", images: int = 4) -> dict[str, bytes]:
+def cifar_files(
+    source: str = "cifar10", images: int = 4, classes: list[bytes] | None = None
+) -> dict[str, bytes]:
     """Return the files of a small CIFAR; batch `b` holds `pixels(b, images, 3072)`."""
     if source == "cifar10":
         folder, labels, names = "cifar-10-batches-py", b"labels", [b"airplane", b"automobile"]
         batches = {f"data_batch_{number}": number for number in range(1, 6)} | {"test_batch": 6}
-        meta = ("batches.meta", {b"num_cases_per_batch": images, b"label_names": names})
+        meta = ("batches.meta", {b"num_cases_per_batch": images, b"label_names": classes or names})
     else:
         folder, labels, names = "cifar-100-python", b"fine_labels", [b"apple", b"bear"]
         batches = {"train": 1, "test": 2}
-        meta = ("meta", {b"coarse_label_names": [b"all"], b"fine_label_names": names})
+        meta = ("meta", {b"coarse_label_names": [b"all"], b"fine_label_names": classes or names})
     files = {f"{folder}/{meta[0]}": python2_pickle(meta[1]), f"{folder}/readme.html": b"<html>"}
     for name, seed in batches.items():
         content = {

@@ -32,9 +32,9 @@ def by_torchvision(image: torch.Tensor, top: int, left: int, flip: bool, pad: in
 
 
 def expected(images: torch.Tensor, crop: CropFlip, pad: int) -> torch.Tensor:
-    places = zip(crop.top.tolist(), crop.left.tolist(), crop.flip.tolist(), strict=True)
+    crops = zip(crop.top.tolist(), crop.left.tolist(), crop.flip.tolist(), strict=True)
     return torch.stack(
-        [by_torchvision(image, *place, pad) for image, place in zip(images, places, strict=True)]
+        [by_torchvision(image, *offset, pad) for image, offset in zip(images, crops, strict=True)]
     )
 
 
@@ -73,12 +73,10 @@ def test_views_and_crops_are_one_to_one(pad: int, flip: bool) -> None:
     views = torch.arange(augmentation.views)
     crop = decode(views, augmentation)
     assert torch.equal(encode(crop, augmentation), views)
-    places = set(zip(crop.top.tolist(), crop.left.tolist(), crop.flip.tolist(), strict=True))
-    assert len(places) == augmentation.views
-    assert (
-        {top for top, _, _ in places} == {left for _, left, _ in places} == set(range(2 * pad + 1))
-    )
-    assert {flipped for _, _, flipped in places} == ({False, True} if flip else {False})
+    crops = set(zip(crop.top.tolist(), crop.left.tolist(), crop.flip.tolist(), strict=True))
+    assert len(crops) == augmentation.views
+    assert {top for top, _, _ in crops} == {left for _, left, _ in crops} == set(range(2 * pad + 1))
+    assert {flipped for _, _, flipped in crops} == ({False, True} if flip else {False})
 
 
 def test_small_integers_of_a_cache_are_enough() -> None:

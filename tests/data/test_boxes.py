@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torchvision.transforms import v2
 
 from distillery.data.augmentation import apply_views, crop_parameters
-from distillery.data.boxes import Boxes, draw, show
+from distillery.data.boxes import Boxes, draw, resize_boxes
 from distillery.data.settings import Augmentation
 
 BOXES = Augmentation(kind="random-resized-crop", flip=True)
@@ -44,7 +44,7 @@ def test_pixels_are_those_of_torchvision_to_one_level(
 ) -> None:
     images = batch(5, height, width, channels)
     boxes = draw(seed + torch.arange(5), BOXES, (height, width))
-    found = show(images, boxes, side)
+    found = resize_boxes(images, boxes, side)
     assert found.shape == (5, side, side, channels)
     assert found.dtype == torch.uint8
     for image, box, flip, one in zip(images, corners(boxes), boxes.flip, found, strict=True):
@@ -55,7 +55,7 @@ def test_pixels_are_those_of_torchvision_to_one_level(
 def test_the_whole_image_at_its_own_size_is_the_image() -> None:
     images, zero = batch(3), torch.zeros(3, dtype=torch.int64)
     flip = torch.tensor([False, True, False])
-    found = show(images, Boxes(zero, zero, zero + 24, zero + 24, flip), 24)
+    found = resize_boxes(images, Boxes(zero, zero, zero + 24, zero + 24, flip), 24)
     assert torch.equal(found[::2], images[::2])
     assert torch.equal(found[1], images[1].flip(1))
 
@@ -91,13 +91,13 @@ def test_boxes_are_distributed_as_torchvisions() -> None:
     count, side = 4000, 64
     torch.manual_seed(0)
     pixels, transform = torch.empty(1, side, side), v2.RandomResizedCrop(side)
-    theirs = [transform.make_params([pixels]) for _ in range(count)]
+    drawn = [transform.make_params([pixels]) for _ in range(count)]
     boxes = draw(torch.arange(count), BOXES, (side, side))
     for name in ("top", "left", "height", "width"):
-        ours = np.sort(getattr(boxes, name).numpy())
-        reference = np.sort([params[name] for params in theirs])
+        found = np.sort(getattr(boxes, name).numpy())
+        reference = np.sort([params[name] for params in drawn])
         grid = np.arange(side + 1)
-        gap = np.searchsorted(ours, grid, "right") - np.searchsorted(reference, grid, "right")
+        gap = np.searchsorted(found, grid, "right") - np.searchsorted(reference, grid, "right")
         # Kolmogorov and Smirnov's bound at 0.1 percent.
         assert np.abs(gap).max() / count < 1.95 * np.sqrt(2 / count)
     assert 0.45 < boxes.flip.float().mean() < 0.55
@@ -141,8 +141,8 @@ def test_the_central_box_when_no_attempt_fits(
 def test_the_size_of_the_result() -> None:
     smaller = Augmentation(kind="random-resized-crop", size=16)
     images = batch(4, 20, 20)
-    place = crop_parameters(torch.arange(4), smaller, (20, 20))
-    assert apply_views(images, place, smaller).shape == (4, 16, 16, 3)
+    parameters = crop_parameters(torch.arange(4), smaller, (20, 20))
+    assert apply_views(images, parameters, smaller).shape == (4, 16, 16, 3)
     assert smaller.output_side(20) == 16
     assert BOXES.output_side(20) == 20
 
@@ -157,7 +157,7 @@ def test_the_same_boxes_and_pixels_on_an_accelerator() -> None:
     if not torch.cuda.is_available():
         pytest.skip("no GPU")
     images, views = batch(200, 64, 64), torch.arange(200)
-    place = crop_parameters(views, BOXES, (64, 64))
+    parameters = crop_parameters(views, BOXES, (64, 64))
     assert torch.equal(
-        apply_views(images.cuda(), place, BOXES).cpu(), apply_views(images, place, BOXES)
+        apply_views(images.cuda(), parameters, BOXES).cpu(), apply_views(images, parameters, BOXES)
     )

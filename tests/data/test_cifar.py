@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from distillery.core.errors import UserError
 from distillery.data.prepared import DataSetInfo, load
 from distillery.data.sources import cifar
-from distillery.runs.artifacts import Artifact
+from distillery.runs.artifact import Artifact
 
 
 def planes(*seeds: int) -> torch.Tensor:
@@ -67,9 +67,9 @@ def test_order_and_pixels_are_those_of_torchvision(
     # Its checksums are those of the full set.
     for check in ("_check_integrity", "_load_meta"):
         monkeypatch.setattr(dataset, check, lambda self: True)
-    theirs, ours = dataset(str(data_root / "raw")), load(prepared(source="cifar10"), "train")
-    assert np.array_equal(ours.images.numpy(), theirs.data)
-    assert ours.labels.tolist() == theirs.targets
+    expected, found = dataset(str(data_root / "raw")), load(prepared(source="cifar10"), "train")
+    assert np.array_equal(found.images.numpy(), expected.data)
+    assert found.labels.tolist() == expected.targets
 
 
 def test_batches_written_again_by_python_3(

@@ -2,24 +2,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from data_samples import pack, pixels, save_image
+from data_samples import pack, pixels
+from raw_samples.cinic10 import CLASSES, cinic10
 
 from distillery.core.errors import UserError
 from distillery.data.leakage import leakage_warning
 from distillery.data.prepared import DataSetInfo, load
-from distillery.runs.artifacts import Artifact
+from distillery.runs.artifact import Artifact
 
 Make = Callable[..., Artifact]
-CLASSES = ("airplane", "automobile")
-
-
-def cinic10(root: Path, images: int = 2) -> Path:
-    for number, part in enumerate(("train", "valid", "test")):
-        for label, name in enumerate(CLASSES):
-            for count in range(images):
-                image = pixels(100 * number + 10 * label + count, 32, 32, 3)
-                save_image(root / part / name / f"cifar10-train-{count}.png", image)
-    return root
 
 
 @pytest.fixture

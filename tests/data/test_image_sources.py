@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 
 from distillery.core.errors import UserError
 from distillery.data.prepared import DataSetInfo, load
-from distillery.runs.artifacts import Artifact
+from distillery.runs.artifact import Artifact
 
 Prepare = Callable[..., Artifact]
 
@@ -187,9 +187,9 @@ def test_deep_images_are_refused_rather_than_clipped(prepared: Prepare, folder: 
 @pytest.mark.parametrize("suffix", ["", ".zip", ".tar.xz"])
 def test_tiny_imagenet(prepared: Prepare, data_root: Path, tmp_path: Path, suffix: str) -> None:
     root = tiny_imagenet(tmp_path / "tiny-imagenet-200")
-    place = data_root / "raw" / f"tiny-imagenet-200{suffix}"
-    pack(root, place) if suffix else root.rename(place)
-    path = place.name if suffix == ".tar.xz" else None
+    target = data_root / "raw" / f"tiny-imagenet-200{suffix}"
+    pack(root, target) if suffix else root.rename(target)
+    path = target.name if suffix == ".tar.xz" else None
     artifact = prepared(source="tiny-imagenet", path=path)
     info, train, test = DataSetInfo.load(artifact), load(artifact, "train"), load(artifact, "test")
     assert info.classes == ("n01 goldfish", "n02 crane", "n03 crane")
@@ -197,8 +197,8 @@ def test_tiny_imagenet(prepared: Prepare, data_root: Path, tmp_path: Path, suffi
     assert test.labels.tolist() == [1, 0, 2]  # by name of the file: val_7, val_8, val_9
     if not suffix:
         names = [f"train/{n}/images/{n}_{i}.JPEG" for n in ("n01", "n02", "n03") for i in range(3)]
-        assert torch.equal(train.images, stacked(*(place / name for name in names)))
-        assert torch.equal(test.images[:1], stacked(place / "val/images/val_7.JPEG"))
+        assert torch.equal(train.images, stacked(*(target / name for name in names)))
+        assert torch.equal(test.images[:1], stacked(target / "val/images/val_7.JPEG"))
 
 
 def test_tiny_imagenet_resized(prepared: Prepare, data_root: Path) -> None:
@@ -255,9 +255,9 @@ def test_digits(prepared: Prepare) -> None:
     parts = load(artifact, "train"), load(artifact, "test")
     for part in parts:
         assert np.bincount(part.labels).min() > 0.09 * len(part)
-    ours = torch.cat([part.images for part in parts]).numpy().reshape(1797, 64)
-    theirs = np.floor(load_digits().data * 255 / 16 + 0.5).astype(np.uint8)
-    assert sorted(map(bytes, ours)) == sorted(map(bytes, theirs))
+    found = torch.cat([part.images for part in parts]).numpy().reshape(1797, 64)
+    expected = np.floor(load_digits().data * 255 / 16 + 0.5).astype(np.uint8)
+    assert sorted(map(bytes, found)) == sorted(map(bytes, expected))
 
 
 def test_digits_in_the_shape_of_cifar(prepared: Prepare) -> None:

@@ -11,7 +11,7 @@ from torchvision.transforms import v2
 from distillery.core.errors import UserError
 from distillery.data.prepared import DataSetInfo, load
 from distillery.data.sources.imagenet import square
-from distillery.runs.artifacts import Artifact
+from distillery.runs.artifact import Artifact
 
 Make = Callable[..., Artifact]
 WNIDS = ("n01440764", "n01443537")

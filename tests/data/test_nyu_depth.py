@@ -8,6 +8,18 @@ import pytest
 import torch
 from data_samples import pack, pixels
 from project import Project
+from raw_samples.nyu_depth import (
+    COPIES,
+    COUNT,
+    LABELLED,
+    SCENES,
+    TEST,
+    TRAIN,
+    contents,
+    write_both,
+    write_labelled,
+    write_splits,
+)
 from scipy.io import savemat
 
 from distillery.core.errors import UserError
@@ -17,78 +29,21 @@ from distillery.data.raw import RawData
 from distillery.data.settings import Source
 from distillery.data.sources import nyu_depth
 from distillery.models.weights import load_network
-from distillery.runs.artifacts import Artifact
+from distillery.runs.artifact import Artifact
 
 Make = Callable[..., Artifact]
-# As they are spelled in the file.
-SCENES = [
-    *("bedroom", "kitchen", "living_room", "bathroom", "dining_room", "office", "home_office"),
-    *("classroom", "bookstore", "excercise_room", "study"),
-]
-COPIES = 4
-COUNT = len(SCENES) * COPIES
-# Every second image, so that both parts have every scene.
-TRAIN, TEST = np.arange(1, COUNT + 1, 2), np.arange(2, COUNT + 1, 2)
-LABELLED = "nyu_depth_v2_labeled.mat"
-
-
-def contents(width: int = 8, height: int = 8) -> dict[str, Any]:
-    """Return what the file of images holds, with MATLAB's axes as h5py sees them."""
-    metres = np.random.default_rng(1).uniform(0, 12, (COUNT, width, height))
-    return {
-        "images": pixels(0, COUNT, 3, width, height),
-        "depths": metres.astype(np.float32),
-        "sceneTypes": SCENES * COPIES,
-    }
-
-
-def write_labelled(path: Path, content: dict[str, Any]) -> None:
-    """Write a MATLAB file of version 7.3: HDF5 behind 512 bytes, and cells as references."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with h5py.File(path, "w", userblock_size=512) as file:
-        for key, value in content.items():
-            if isinstance(value, list):
-                cells = [
-                    file.create_dataset(f"#refs#/{key}{number}", data=characters(each))
-                    for number, each in enumerate(value)
-                ]
-                references = np.array([[cell.ref for cell in cells]], dtype=h5py.ref_dtype)
-                file.create_dataset(key, data=references)
-                file[key].attrs["MATLAB_class"] = np.bytes_(b"cell")
-            else:
-                chunks = (1, *value.shape[1:])
-                file.create_dataset(key, data=value, chunks=chunks, compression="gzip")
-    with path.open("r+b") as file:
-        file.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\0\2IM")
-
-
-def characters(text: str) -> np.ndarray:
-    return np.array([[ord(each)] for each in text], dtype=np.uint16)
-
-
-def write_splits(path: Path, train: Any = TRAIN, test: Any = TEST) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    columns = {"trainNdxs": train, "testNdxs": test}
-    # MATLAB's numbers are floats unless someone asks for others.
-    savemat(path, {key: np.array(each, dtype=float)[:, None] for key, each in columns.items()})
-
-
-def write(folder: Path, **changes: Any) -> Path:
-    write_labelled(folder / LABELLED, contents() | changes)
-    write_splits(folder / "splits.mat")
-    return folder
 
 
 @pytest.fixture
 def folder(data_root: Path) -> Path:
-    return write(data_root / "raw" / "nyu_depth_v2")
+    return write_both(data_root / "raw" / "nyu_depth_v2")
 
 
 @pytest.fixture
 def opened(data_root: Path, tmp_path: Path) -> Iterator[Callable[[], RawData]]:
     """Read the source without preparing it."""
     settings = Source(source="nyu-depth", image_size=8)
-    with RawFiles.opened(data_root, tmp_path) as raw:
+    with RawFiles.opened(data_root / "raw", tmp_path) as raw:
         yield lambda: nyu_depth.read(settings, raw)
 
 
@@ -114,11 +69,11 @@ def test_official_files(prepared: Make, folder: Path) -> None:
     assert test.labels.tolist() == labels[1::2]
     content = contents()
     for images, first in ((train.images, 0), (test.images, 1)):
-        for place in range(COUNT // 2):
-            number = first + 2 * place
+        for position in range(COUNT // 2):
+            number = first + 2 * position
             for row in range(8):
                 for column in range(8):
-                    *colour, depth = images[place, row, column].tolist()
+                    *colour, depth = images[position, row, column].tolist()
                     assert colour == content["images"][number, :, column, row].tolist()
                     metres = min(float(content["depths"][number, column, row]), 10)
                     assert abs(depth - 25.5 * metres) <= 0.501
@@ -132,7 +87,7 @@ def test_depth_in_steps_of_four_centimetres(
 ) -> None:
     depths = np.ones((COUNT, 8, 8), dtype=np.float32)
     depths[2, 5, 1] = metres
-    write(folder, depths=depths)
+    write_both(folder, depths=depths)
     image = opened().train.images[1]
     assert image[1, 5, 3] == byte
     assert (np.delete(image[..., 3].ravel(), 8 + 5) == 26).all()
@@ -142,7 +97,7 @@ def test_images_are_no_squares_and_are_read_one_by_one(
     opened: Callable[[], RawData], data_root: Path
 ) -> None:
     content = contents(width=8, height=6)
-    write(data_root / "raw" / "nyu_depth_v2", **content)
+    write_both(data_root / "raw" / "nyu_depth_v2", **content)
     data = opened()
     image = data.test.images[4]
     assert (image.shape, image.dtype, data.channels) == ((6, 8, 4), np.uint8, 4)
@@ -154,7 +109,7 @@ def test_images_are_no_squares_and_are_read_one_by_one(
 def test_every_plane_is_resized_by_itself(prepared: Make, folder: Path) -> None:
     depths = np.zeros((COUNT, 8, 8), dtype=np.float32)
     depths[:, :4] = 10
-    write(folder, depths=depths)
+    write_both(folder, depths=depths)
     images = load(prepared(source="nyu-depth", image_size=4), "train").images.numpy()
     assert (images[..., 3] == [255, 255, 0, 0]).all()
     means = contents()["images"][0::2].transpose(0, 3, 2, 1).reshape(-1, 4, 2, 4, 2, 3)
@@ -253,14 +208,14 @@ def test_files_of_another_kind_and_cut_off_ones(prepared: Make, folder: Path) ->
 def test_a_damaged_image_is_named(prepared: Make, folder: Path, key: str) -> None:
     path = folder / LABELLED
     with h5py.File(path) as file:
-        place = file[key].id.get_chunk_info(5)
+        chunk = file[key].id.get_chunk_info(5)
     # Places in the file are counted behind MATLAB's header or with it.
-    start = place.byte_offset
+    start = chunk.byte_offset
     content = path.read_bytes()
     if content[start : start + 1] != b"\x78":
         start += 512
     assert content[start : start + 1] == b"\x78"
-    path.write_bytes(content[:start] + bytes(place.size) + content[start + place.size :])
+    path.write_bytes(content[:start] + bytes(chunk.size) + content[start + chunk.size :])
     assert failure(prepared).startswith(f"{path}: image 6 cannot be read (")
 
 
@@ -268,7 +223,7 @@ def test_a_damaged_image_is_named(prepared: Make, folder: Path, key: str) -> Non
 def test_a_depth_that_is_none(prepared: Make, folder: Path, metres: float) -> None:
     depths = CONTENT["depths"].copy()
     depths[6, 2, 3] = metres
-    write(folder, depths=depths)
+    write_both(folder, depths=depths)
     assert failure(prepared) == f"{folder}/{LABELLED}: image 7 has a depth that is no distance"
 
 
@@ -295,7 +250,7 @@ def test_a_split_of_other_images(prepared: Make, folder: Path, train: Any, test:
 
 def test_a_class_without_images(prepared: Make, folder: Path) -> None:
     without = ["foyer" if name == "home_office" else name for name in SCENES]
-    write(folder, sceneTypes=without * COPIES)
+    write_both(folder, sceneTypes=without * COPIES)
     message = f"{folder}/{LABELLED}: no training image of the class 'home office'"
     assert failure(prepared) == message
 
@@ -306,7 +261,7 @@ def test_a_class_without_test_images(prepared: Make, folder: Path) -> None:
 
 
 def test_colour_teaches_depth_without_labels(project: Project) -> None:
-    write(project.data / "raw" / "nyu_depth_v2")
+    write_both(project.data / "raw" / "nyu_depth_v2")
     planned = project.plan(
         {
             "!data": {"source": "nyu-depth", "image_size": 8, "augmentation": {"pad": 1}},

@@ -10,7 +10,7 @@ from data_samples import image_folder
 
 from distillery.core.errors import DamagedArtifact, UserError
 from distillery.data.prepared import load, load_training
-from distillery.runs.artifacts import Artifact
+from distillery.runs.artifact import Artifact
 
 Make = Callable[..., Artifact]
 

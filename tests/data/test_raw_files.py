@@ -7,16 +7,13 @@ from data_samples import pack, write_files
 
 from distillery.core.errors import UserError
 from distillery.data.files import RawFiles
-from distillery.data.settings import Source
-
-ANY = Source(source="image-folder", path="x")
 
 
 @pytest.fixture
 def raw(data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RawFiles]:
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.setenv("DISTILLERY_DATA", str(tmp_path / "elsewhere"))
-    with RawFiles.opened(data_root, tmp_path) as files:
+    with RawFiles.opened(data_root / "raw", tmp_path) as files:
         yield files
 
 
@@ -52,7 +49,7 @@ def test_what_is_not_there(raw: RawFiles, data_root: Path, tmp_path: Path) -> No
 
 def test_a_message_without_the_variable_says_so(data_root: Path, tmp_path: Path) -> None:
     with (
-        RawFiles.opened(data_root, tmp_path) as files,
+        RawFiles.opened(data_root / "raw", tmp_path) as files,
         pytest.raises(UserError, match=r"set: not found in .*raw \(DISTILLERY_DATA is not set\)"),
     ):
         files.locate(["set"])
@@ -64,7 +61,7 @@ def test_a_folder_and_its_archives_read_alike(raw: RawFiles, tmp_path: Path, suf
     folder = write_files(tmp_path / "set", files)
     (folder / "a" / "empty").mkdir()
     path = pack(folder, tmp_path / f"packed{suffix}") if suffix else folder
-    tree = raw.tree(path, ANY).root("a")
+    tree = raw.tree(path).root("a")
     assert {name: tree.read(name) for name in tree.files} == {"a/1": b"one", "b/2": b"two"}
     assert list(tree.files) == ["a/1", "b/2"]
     assert tree.folders == {"a", "a/empty", "b"}
@@ -73,7 +70,7 @@ def test_a_folder_and_its_archives_read_alike(raw: RawFiles, tmp_path: Path, suf
 
 def test_missing_files_and_roots_are_named(raw: RawFiles, tmp_path: Path) -> None:
     folder = write_files(tmp_path / "set", {"inner/a": b"\xff\xfe"})
-    tree = raw.tree(folder, ANY)
+    tree = raw.tree(folder)
     with pytest.raises(UserError, match=f"{folder}/b: no such file"):
         tree.read("b")
     with pytest.raises(UserError, match=f"{folder}/b: no such file or folder, nor one level down"):
@@ -85,18 +82,16 @@ def test_missing_files_and_roots_are_named(raw: RawFiles, tmp_path: Path) -> Non
 def test_pinned_checksum(raw: RawFiles, tmp_path: Path) -> None:
     archive = pack(write_files(tmp_path / "set", {"a": b"one"}), tmp_path / "set.tar.gz")
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-    assert raw.tree(archive, ANY.model_copy(update={"sha256": digest})).origin == {
-        "set.tar.gz": digest
-    }
+    assert raw.tree(archive, digest).origin == {"set.tar.gz": digest}
     with pytest.raises(UserError, match=f"set.tar.gz: its sha256 is {digest} instead of 0000"):
-        raw.tree(archive, ANY.model_copy(update={"sha256": "0" * 64}))
+        raw.tree(archive, "0" * 64)
     with pytest.raises(UserError, match="a folder has no sha256"):
-        raw.tree(tmp_path / "set", ANY.model_copy(update={"sha256": digest}))
+        raw.tree(tmp_path / "set", digest)
 
 
 def test_the_digest_of_a_folder_covers_names_and_contents(raw: RawFiles, tmp_path: Path) -> None:
     digests = {
-        raw.tree(write_files(tmp_path / str(number) / "set", files), ANY).origin["set"]
+        raw.tree(write_files(tmp_path / str(number) / "set", files)).origin["set"]
         for number, files in enumerate(
             [
                 {"a": b"one", "b": b"two"},
@@ -113,16 +108,16 @@ def test_linked_folders_are_followed_and_broken_links_named(raw: RawFiles, tmp_p
     write_files(tmp_path / "store", {"x": b"one"})
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "a").symlink_to(tmp_path / "store")
-    assert raw.tree(tmp_path / "set", ANY).read("a/x") == b"one"
+    assert raw.tree(tmp_path / "set").read("a/x") == b"one"
     (tmp_path / "set" / "b").symlink_to(tmp_path / "nowhere")
     with pytest.raises(UserError, match="set/b: cannot be read"):
-        raw.tree(tmp_path / "set", ANY)
+        raw.tree(tmp_path / "set")
 
 
 def test_nothing_is_left_behind(data_root: Path, tmp_path: Path) -> None:
     archive = pack(write_files(tmp_path / "set", {"a": b"one"}), tmp_path / "set.zip")
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    with RawFiles.opened(data_root, scratch) as files:
-        assert files.tree(archive, ANY).root("a").read("a") == b"one"
+    with RawFiles.opened(data_root / "raw", scratch) as files:
+        assert files.tree(archive).root("a").read("a") == b"one"
         assert list(scratch.iterdir()) == []

@@ -10,7 +10,7 @@ import torch
 
 from distillery.data.prepared import DataSetInfo, load
 from distillery.data.settings import Source
-from distillery.runs.artifacts import Artifact
+from distillery.runs.artifact import Artifact
 
 Make = Callable[..., Artifact]
 CIFAR10 = "cifar10-jpeg.tar.xz"

@@ -8,7 +8,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from distillery.data.prepared import DataSetInfo, load
-from distillery.runs.artifacts import Artifact
+from distillery.runs.artifact import Artifact
 
 Make = Callable[..., Artifact]
 

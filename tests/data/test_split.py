@@ -9,7 +9,7 @@ from sklearn.model_selection import StratifiedShuffleSplit
 from distillery.core.errors import UserError
 from distillery.data.settings import Split
 from distillery.data.split import divide
-from distillery.runs.artifacts import Artifact
+from distillery.runs.artifact import Artifact
 
 Make = Callable[..., Artifact]
 
@@ -58,8 +58,8 @@ def test_fractions_draw_what_scikit_learn_draws() -> None:
     """Published few-shot runs used its StratifiedShuffleSplit with seed 0."""
     labels = labels_of(*[60] * 10)
     for fraction in (0.25, 0.5, 0.75):
-        theirs = StratifiedShuffleSplit(n_splits=1, train_size=fraction, random_state=0)
-        wanted = next(theirs.split(labels, labels))[0]
+        splitter = StratifiedShuffleSplit(n_splits=1, train_size=fraction, random_state=0)
+        wanted = next(splitter.split(labels, labels))[0]
         assert drawn(labels, fraction=fraction)[0].tolist() == sorted(wanted)
 
 

@@ -5,22 +5,13 @@ import numpy as np
 import pytest
 import torchvision
 from data_samples import pixels, write_files, write_tar
+from raw_samples.stl10 import files
 
 from distillery.core.errors import UserError
 from distillery.data.prepared import DataSetInfo, load
-from distillery.runs.artifacts import Artifact
+from distillery.runs.artifact import Artifact
 
 Make = Callable[..., Artifact]
-NAMES = b"airplane\nbird\ncar\n"
-
-
-def files() -> dict[str, bytes]:
-    content = {"class_names.txt": NAMES, "fold_indices.txt": b"0 1\n"}
-    for seed, (part, labels) in enumerate({"train": (1, 3, 2), "test": (2, 2)}.items()):
-        content[f"{part}_X.bin"] = pixels(seed, len(labels), 3, 96, 96).tobytes()
-        content[f"{part}_y.bin"] = bytes(labels)
-    content["unlabeled_X.bin"] = b"not read"
-    return {f"stl10_binary/{name}": each for name, each in content.items()}
 
 
 @pytest.mark.parametrize("packed", [True, False])
@@ -42,10 +33,10 @@ def test_images_and_labels_are_those_of_torchvision(
     write_files(data_root / "raw", files())
     # Its checksums are those of the full set.
     monkeypatch.setattr(torchvision.datasets.STL10, "_check_integrity", lambda self: True)
-    theirs = torchvision.datasets.STL10(str(data_root / "raw"), split="train")
-    ours = load(prepared(source="stl10"), "train")
-    assert np.array_equal(ours.images.numpy(), theirs.data.transpose(0, 2, 3, 1))
-    assert ours.labels.tolist() == theirs.labels.tolist()
+    expected = torchvision.datasets.STL10(str(data_root / "raw"), split="train")
+    found = load(prepared(source="stl10"), "train")
+    assert np.array_equal(found.images.numpy(), expected.data.transpose(0, 2, 3, 1))
+    assert found.labels.tolist() == expected.labels.tolist()
 
 
 def test_unlabelled_images_are_neither_unpacked_nor_hashed(prepared: Make, data_root: Path) -> None:

@@ -1,5 +1,6 @@
 """Images read from disk equal those in memory, in bounded memory."""
 
+import os
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -13,10 +14,11 @@ from data_samples import image_folder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from distillery.core.errors import DamagedArtifact
 from distillery.data import prepare
 from distillery.data.prepared import ImageSet, load, load_training
 from distillery.data.stored import StoredImages
-from distillery.runs.artifacts import Artifact
+from distillery.runs.artifact import Artifact
 
 Make = Callable[..., Artifact]
 
@@ -88,12 +90,13 @@ def test_some_images_of_a_split(prepared: Make, divided: Make) -> None:
         assert torch.equal(found.labels, expected.labels)
 
 
-def test_the_file_is_an_ordinary_one(prepared: Make) -> None:
-    packed, plain = (
-        pq.read_table(prepared(source="digits", streamed=on).file("train.parquet"))
-        for on in (False, True)
-    )
-    assert plain.equals(packed)
+def test_the_files_are_ordinary_ones(prepared: Make) -> None:
+    packed, streamed = (prepared(source="digits", streamed=on) for on in (False, True))
+    whole = pq.read_table(packed.file("train.parquet"))
+    pixels = np.load(streamed.file("train.npy"))
+    assert pixels.shape == (1197, 8, 8, 1)
+    assert [image.tobytes() for image in pixels] == whole["image"].to_pylist()
+    assert pq.read_table(streamed.file("train.parquet")).equals(whole.drop_columns("image"))
 
 
 def test_large_parts_are_streamed_by_themselves(
@@ -103,17 +106,6 @@ def test_large_parts_are_streamed_by_themselves(
     artifact = prepared(source="digits")
     assert isinstance(load(artifact, "train").images, StoredImages)
     assert isinstance(load(artifact, "test").images, torch.Tensor)
-
-
-def test_a_page_holds_a_row_group_however_large(
-    prepared: Make, data_root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Pyarrow begins a page every 20,000 rows and every MiB by default.
-    image_folder(data_root / "raw" / "large", train=20, test=1, side=200, suffix=".ppm")
-    settings = {"source": "image-folder", "path": "large"}
-    memory, disk = (load(prepared(**settings, streamed=on), "train") for on in (False, True))
-    assert isinstance(disk.images, StoredImages)
-    assert torch.equal(disk.images[0:40], memory.images)
 
 
 def test_memory_is_that_of_two_batches(prepared: Make, data_root: Path) -> None:
@@ -154,10 +146,30 @@ def test_the_next_batch_is_read_while_one_is_used(
     supply.close()
 
 
-def test_a_file_that_ends_early(both: tuple[ImageSet, ImageSet], tmp_path: Path) -> None:
-    short = tmp_path / "short"
-    short.write_bytes(bytes(150))
-    images = StoredImages(short, np.array([0, 100]), (6, 6, 3))
+def test_a_file_that_gets_shorter_while_it_is_read(tmp_path: Path) -> None:
+    short = tmp_path / "short.npy"
+    np.save(short, np.zeros((2, 6, 6, 3), dtype=np.uint8))
+    images = StoredImages(short, np.arange(2))
+    os.truncate(short, short.stat().st_size - 1)
     assert images[0:1].shape == (1, 6, 6, 3)
-    with pytest.raises(OSError, match="short: ends before its images do"):
+    with pytest.raises(OSError, match=r"short\.npy: ends before its images do"):
         images[0:2]
+
+
+@pytest.mark.parametrize(
+    "content", [np.zeros(3, dtype=np.uint8), np.zeros((1, 2, 2, 1)), b"rubbish", b""]
+)
+def test_a_file_without_images(tmp_path: Path, content: np.ndarray | bytes) -> None:
+    path = tmp_path / "images.npy"
+    path.write_bytes(content) if isinstance(content, bytes) else np.save(path, content)
+    with pytest.raises(DamagedArtifact, match=r"images\.npy: ") as caught:
+        StoredImages(path, np.arange(0))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_other_images(prepared: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    artifact = prepared(source="digits", streamed=True)
+    np.save(artifact.path / "train.npy", np.zeros((1197, 8, 8, 3), dtype=np.uint8))
+    monkeypatch.setattr(Artifact, "file", lambda self, name: self.path / name)
+    with pytest.raises(DamagedArtifact, match=r"train.npy: holds images \(1197, 8, 8, 3\), not"):
+        load(artifact, "train")

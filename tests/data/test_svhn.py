@@ -5,29 +5,21 @@ import numpy as np
 import pytest
 import torchvision
 from data_samples import pack, pixels
+from raw_samples.svhn import LABELS, write_part
 from scipy.io import savemat
 
 from distillery.core.errors import UserError
 from distillery.data.prepared import DataSetInfo, load
-from distillery.runs.artifacts import Artifact
+from distillery.runs.artifact import Artifact
 
 Make = Callable[..., Artifact]
-LABELS = np.array([10, 1, 9, 10, 3], dtype=np.uint8)
-
-
-def write(path: Path, seed: int, labels: np.ndarray = LABELS) -> np.ndarray:
-    """Write a file as it is published and return its images (N, 32, 32, 3)."""
-    images = pixels(seed, 32, 32, 3, len(labels))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    savemat(path, {"X": images, "y": labels[:, None]}, do_compression=True)
-    return np.moveaxis(images, 3, 0)
 
 
 @pytest.fixture
 def folder(data_root: Path) -> Path:
     folder = data_root / "raw" / "svhn"
-    write(folder / "train_32x32.mat", 1)
-    write(folder / "test_32x32.mat", 2, LABELS[:2])
+    write_part(folder / "train_32x32.mat", 1)
+    write_part(folder / "test_32x32.mat", 2, LABELS[:2])
     return folder
 
 
@@ -46,11 +38,11 @@ def test_images_and_labels_are_those_of_torchvision(
 ) -> None:
     # Its checksums are those of the full set.
     monkeypatch.setattr(torchvision.datasets.SVHN, "_check_integrity", lambda self: True)
-    theirs = torchvision.datasets.SVHN(str(folder), split="train")
-    ours = load(prepared(source="svhn"), "train")
-    assert ours.labels.tolist() == theirs.labels.tolist()
-    for number in range(len(theirs)):
-        assert np.array_equal(ours.images[number].numpy(), np.array(theirs[number][0]))
+    expected = torchvision.datasets.SVHN(str(folder), split="train")
+    found = load(prepared(source="svhn"), "train")
+    assert found.labels.tolist() == expected.labels.tolist()
+    for number in range(len(expected)):
+        assert np.array_equal(found.images[number].numpy(), np.array(expected[number][0]))
 
 
 def test_an_archive_of_the_folder(prepared: Make, folder: Path, data_root: Path) -> None:
@@ -105,7 +97,7 @@ def test_a_download_goes_on_where_it_broke_off(
         asked.append(name)
         if len(asked) == 2:
             raise OSError("connection lost")
-        write(Path(folder) / name, 7)
+        write_part(Path(folder) / name, 7)
 
     monkeypatch.setattr("torchvision.datasets.utils.download_url", download)
     with pytest.raises(UserError, match="connection lost"):

@@ -21,7 +21,7 @@ from distillery.embeddings.slots import slot_name, views_of
 from distillery.embeddings.views import ViewSchedule
 from distillery.models.weights import load_network
 from distillery.planning.plan import Plan
-from distillery.runs.artifacts import Artifact
+from distillery.runs.artifact import Artifact
 from distillery.training.loader import Item, ViewLoader
 
 CPU = torch.device("cpu")
@@ -98,10 +98,10 @@ def test_boxes_that_were_drawn_otherwise_are_noticed(shared_project: Project) ->
     table = pq.read_table(cache.file(slot_name(0)))
     augmentation = Augmentation(**RANDOM)
     assert len(views_of(table, augmentation, (8, 8))) == len(table)
-    place = table.column_names.index("crop_width")
+    number = table.column_names.index("crop_width")
     wider = pa.array(table["crop_width"].to_numpy() + np.int16(1))
     with pytest.raises(DamagedArtifact, match="crop_width: differs from the boxes"):
-        views_of(table.set_column(place, "crop_width", wider), augmentation, (8, 8))
+        views_of(table.set_column(number, "crop_width", wider), augmentation, (8, 8))
 
 
 def items(project: Project, cache: Artifact, prepared: Artifact) -> list[Item]:
@@ -111,10 +111,10 @@ def items(project: Project, cache: Artifact, prepared: Artifact) -> list[Item]:
         images,
         DataSetInfo.load(prepared),
         Augmentation(**RANDOM),
-        ViewSchedule(Augmentation(**RANDOM).views, **cache.settings["views"]),
+        ViewSchedule(Augmentation(**RANDOM).views, slots=5, seed=0),
         batch_size=16,
         seed=3,
-        cache=EmbeddingCache(cache, images.index.numpy()),
+        caches=[EmbeddingCache(cache, images.index.numpy())],
     )
     return [item for epoch in range(2) for item in loader.epoch(epoch)]
 
@@ -135,6 +135,5 @@ def test_images_on_disk_give_the_same_cache_and_batches(shared_project: Project)
     for one, other in zip(memory_items, disk_items, strict=True):
         assert torch.equal(one.images, other.images)
         assert torch.equal(one.batch.position, other.batch.position)
-        assert one.teacher is not None
-        assert other.teacher is not None
-        assert torch.equal(one.teacher.logits, other.teacher.logits)
+        (cached,), (also_cached,) = one.teachers, other.teachers
+        assert torch.equal(cached.logits, also_cached.logits)

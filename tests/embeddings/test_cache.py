@@ -20,7 +20,7 @@ from distillery.embeddings.slots import slot_name
 from distillery.models.weights import load_network
 from distillery.planning.plan import Plan
 from distillery.runs import stages
-from distillery.runs.artifacts import Artifact
+from distillery.runs.artifact import Artifact
 
 CPU = torch.device("cpu")
 ALL_VIEWS = {

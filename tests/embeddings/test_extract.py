@@ -19,7 +19,9 @@ from distillery.embeddings import extract
 from distillery.embeddings.extract import read, resized, seen_info
 from distillery.models import predictions
 from distillery.models.weights import load_network
-from distillery.runs.artifacts import Artifact, Run, produce
+from distillery.runs.artifact import Artifact
+from distillery.runs.produce import produce
+from distillery.runs.run import Run
 
 CODE = "c"
 
@@ -32,7 +34,7 @@ def made(
 
 
 def prepared(data: Path, shape: tuple[int, int, int], name: str, **settings: Any) -> Artifact:
-    """Publish a info without images."""
+    """Publish an info without images."""
     channels = range(shape[2])
     info = DataSetInfo(
         name=name,
@@ -45,7 +47,7 @@ def prepared(data: Path, shape: tuple[int, int, int], name: str, **settings: Any
         shared=0,
         origin={},
     )
-    whole = {"name": name, "shape": list(shape), **settings}
+    whole = {"source": "image-folder", "path": name, "image_size": shape[0], **settings}
     return made(data, "prepare", whole, {}, lambda work: work.write_json(INFO, info.model_dump()))
 
 
@@ -72,9 +74,9 @@ def test_images_of_the_right_size_stay_as_they_are() -> None:
     assert resized(images, (6, 7)) is images
 
 
-def test_the_card_has_the_size_of_the_source_and_the_chosen_normalisation(tmp_path: Path) -> None:
+def test_the_info_has_the_size_of_the_source_and_the_chosen_normalisation(tmp_path: Path) -> None:
     source = prepared(tmp_path, (8, 8, 3), "small")
-    target = prepared(tmp_path, (20, 30, 3), "large", mean=1)
+    target = prepared(tmp_path, (20, 30, 3), "large")
     trained = network(tmp_path, [2, 1])
     own = seen_info(trained, source, target, "network")
     assert own.shape == (8, 8, 2)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from distillery.data.info import INFO, DataSetInfo
+from distillery.evaluation import evaluate
+from distillery.evaluation.base import DETAILS, METRICS
+from distillery.evaluation.evaluate import Settings
 from distillery.models import predictions
 from distillery.models.predictions import Predictions
-from distillery.runs.artifacts import Artifact, Run, Workspace, produce
+from distillery.runs.artifact import Artifact
+from distillery.runs.produce import Workspace, produce
+from distillery.runs.run import Run
 
 _CODE = "c"
-_DETAILS = "details.parquet"
 
 
 def drawn(
@@ -31,20 +34,15 @@ def drawn(
     return Predictions(labels, logits, embedding)
 
 
-def run_protocol(
-    data: Path, protocol: ModuleType, inputs: Mapping[str, str], **options: Any
-) -> Artifact:
+def run_protocol(data: Path, protocol: str, inputs: Mapping[str, str], **options: Any) -> Artifact:
     """Run a protocol on inputs that are there: name -> location."""
-    settings = {
-        "protocol": protocol.__name__,
-        "options": protocol.Options(**options).model_dump(mode="json"),
-    }
+    settings = Settings(protocol=protocol, options=options).model_dump(mode="json")
     run = Run("evaluate", "evaluations", "test", settings, inputs, _CODE)
-    return Artifact(produce(data, run, protocol.run))
+    return Artifact(produce(data, run, evaluate.run))
 
 
-def evaluate(
-    data: Path, protocol: ModuleType, own: Predictions, teacher: Predictions, **options: Any
+def run_made_up(
+    data: Path, protocol: str, own: Predictions, teacher: Predictions, **options: Any
 ) -> Artifact:
     """Run a protocol on made-up networks.
 
@@ -68,17 +66,17 @@ def evaluate(
 
 
 def measure(
-    data: Path, protocol: ModuleType, own: Predictions, teacher: Predictions, **options: Any
+    data: Path, protocol: str, own: Predictions, teacher: Predictions, **options: Any
 ) -> tuple[dict[str, float], pd.DataFrame | None]:
     """Run a protocol on made-up networks; return its metrics and its details if it has any."""
-    artifact = evaluate(data, protocol, own, teacher, **options)
-    metrics: dict[str, float] = artifact.json("metrics.json")
-    return metrics, details_of(artifact) if _DETAILS in artifact.files else None
+    artifact = run_made_up(data, protocol, own, teacher, **options)
+    metrics: dict[str, float] = artifact.json(METRICS)
+    return metrics, details_of(artifact) if DETAILS in artifact.files else None
 
 
 def details_of(artifact: Artifact) -> pd.DataFrame:
     """Return what a protocol found beside its metrics."""
-    return pd.read_parquet(artifact.file(_DETAILS))
+    return pd.read_parquet(artifact.file(DETAILS))
 
 
 def _info(told: Predictions) -> DataSetInfo:

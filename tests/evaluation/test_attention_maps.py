@@ -16,16 +16,16 @@ from protocol_runs import details_of, run_protocol
 
 from distillery.data.info import DataSetInfo
 from distillery.data.prepared import load
-from distillery.evaluation import attention_maps
 from distillery.evaluation.attention_maps import (
-    Options,
+    AttentionMaps,
     choose_images,
     choose_sample,
     mean_cosine,
     spatial_attention,
 )
-from distillery.runs.artifacts import Artifact
+from distillery.runs.artifact import Artifact
 
+Options = AttentionMaps.Options
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -90,7 +90,7 @@ def measure(
     data: Path, prepared: str, network: str, teacher: str, **options: Any
 ) -> tuple[dict[str, float], pd.DataFrame]:
     inputs = {"prepared": prepared, "network": network, "teacher": teacher}
-    artifact = run_protocol(data, attention_maps, inputs, **options)
+    artifact = run_protocol(data, "attention-maps", inputs, **options)
     return artifact.json("metrics.json"), details_of(artifact)
 
 

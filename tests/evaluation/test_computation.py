@@ -1,4 +1,4 @@
-"""Counts against golden values and formulas by hand; times and memory against known amounts."""
+"""Counts against golden values and formulas by hand; parts of a step against each other."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import pandas as pd
 import pytest
 import torch
 from project import Project
-from torch import nn
 
 from distillery.core.errors import UserError
-from distillery.evaluation import computation
-from distillery.evaluation.computation import allocated_bytes, count_flops, forward_flops
-from distillery.models.base import describe
+from distillery.data.info import DataSetInfo
+from distillery.evaluation.computation import forward_flops
+from distillery.evaluation.student_steps import rebuild
+from distillery.models.spec import describe
 from distillery.planning.plan import Plan
-from distillery.runs.artifacts import Artifact
+from distillery.runs.artifact import Artifact
+from distillery.training.student import Settings
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden/models.json").read_text())["models"]
-CPU = torch.device("cpu")
 METHODS = {
     "ce": {},
     "kd": {},
@@ -72,33 +72,6 @@ def test_flops_grow_with_the_image_and_not_with_the_classes_of_a_convolution() -
     assert forward_flops(large) - head == 4 * (forward_flops(small) - head)
     wider = replace(small, num_classes=20)
     assert forward_flops(wider) - forward_flops(small) == head
-
-
-def test_flops_count_the_backward_pass() -> None:
-    layer, rows = nn.Linear(7, 5, bias=False), torch.randn(3, 7, requires_grad=True)
-    forward = 2 * 3 * 7 * 5
-    assert count_flops(lambda: layer(rows)) == forward
-    # One product for the gradient of the weights and one for that of the input.
-    assert count_flops(lambda: layer(rows).sum().backward()) == 3 * forward
-
-
-def test_allocated_bytes_is_the_peak_and_not_the_sum() -> None:
-    def compute() -> None:
-        for _ in range(3):
-            first = torch.zeros(1000, dtype=torch.float64)
-            second = torch.zeros(500, dtype=torch.float64)
-            del first, second
-
-    assert allocated_bytes(compute, CPU) == 1500 * 8
-
-
-def test_what_is_held_before_does_not_count_as_allocated() -> None:
-    held = [torch.zeros(1000)]
-
-    def compute() -> None:
-        held[0] = torch.zeros(10)
-
-    assert allocated_bytes(compute, CPU) == 40
 
 
 def test_a_teacher_has_the_figures_of_its_network_alone(
@@ -182,12 +155,8 @@ def test_measuring_does_not_change_the_network(shared_project: Project, cheap: P
     inputs = {
         name: Artifact(shared_project.data / place) for name, place in evaluation.inputs.items()
     }
-    steps = computation.training_steps(
-        inputs,
-        computation.DataSetInfo.load(inputs["prepared"]),
-        computation.training_of(trained, None),
-        CPU,
-    )
+    settings = Settings.model_validate(trained.settings)
+    steps = rebuild(inputs, settings, DataSetInfo.load(inputs["prepared"]), torch.device("cpu"))
     before = [each.detach().clone() for each in steps.full.distiller.parameters()]
     for _ in range(3):
         steps.full()

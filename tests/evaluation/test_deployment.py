@@ -23,12 +23,13 @@ from distillery.data.augmentation import normalise
 from distillery.data.info import DataSetInfo
 from distillery.data.prepared import load
 from distillery.evaluation import deployment
-from distillery.evaluation.deployment import Options, export, open_session, quantise
+from distillery.evaluation.deployment import Deployment, export, open_session, quantise
 from distillery.models import predictions
 from distillery.models import registry as models
 from distillery.models.base import Classifier
-from distillery.runs.artifacts import Artifact
+from distillery.runs.artifact import Artifact
 
+Options = Deployment.Options
 INFO = DataSetInfo(
     name="made up",
     classes=("cat", "dog", "eel"),

@@ -2,15 +2,10 @@ import pytest
 from project import Project
 from pydantic import ValidationError
 
-from distillery.evaluation import ensemble, registry
-from distillery.evaluation.ensemble import Options
+from distillery.core.errors import UserError
+from distillery.evaluation.ensemble import EnsembleSize
 
 TEACHERS = {f"t{number}": {"arch": "resnet8", "seed": number} for number in range(4)}
-
-
-def test_the_default_varies_up_to_six_teachers() -> None:
-    assert ensemble.vary(Options()) == {"teachers": [1, 2, 4, 6]}
-    assert registry.is_study(ensemble)
 
 
 @pytest.mark.parametrize(
@@ -18,7 +13,7 @@ def test_the_default_varies_up_to_six_teachers() -> None:
 )
 def test_senseless_numbers_are_refused(teachers: tuple[int, ...], problem: str) -> None:
     with pytest.raises(ValidationError, match=problem):
-        Options(teachers=teachers)
+        EnsembleSize.Options(teachers=teachers)
 
 
 def test_students_learn_from_the_first_so_many_teachers(project: Project) -> None:
@@ -39,3 +34,14 @@ def test_students_learn_from_the_first_so_many_teachers(project: Project) -> Non
     assert len(set(runs["kd"])) == 3
     main = next(row for row in planned.rows if row.table == "main" and row.method == "kd")
     assert runs["kd"][-1] == main.run
+
+
+def test_a_pair_without_so_many_teachers_is_refused(project: Project) -> None:
+    with pytest.raises(UserError, match=r"found 5; pair 'p' has 4 \(allowed: 1 to 4\)$"):
+        project.plan(
+            {
+                "!teachers": TEACHERS,
+                "!pairs": {"p": {"teacher": [*TEACHERS], "student": "resnet8"}},
+                "protocols": {"ensemble": {"options": {"teachers": [1, 5]}}},
+            }
+        )

@@ -5,13 +5,7 @@ from project import Project
 from pydantic import ValidationError
 
 from distillery.core.errors import UserError
-from distillery.evaluation import few_shot, registry
-from distillery.evaluation.few_shot import Options
-
-
-def test_the_default_fractions_are_those_of_the_papers() -> None:
-    assert few_shot.vary(Options()) == {"split": {"fraction": [0.25, 0.5, 0.75, 1.0]}}
-    assert registry.is_study(few_shot)
+from distillery.evaluation.few_shot import FewShot
 
 
 @pytest.mark.parametrize(
@@ -25,7 +19,7 @@ def test_the_default_fractions_are_those_of_the_papers() -> None:
 )
 def test_senseless_fractions_are_refused(fractions: tuple[float, ...], problem: str) -> None:
     with pytest.raises(ValidationError, match=problem):
-        Options(fractions=fractions)
+        FewShot.Options(fractions=fractions)
 
 
 def test_every_method_learns_from_the_same_part_and_the_same_teacher(project: Project) -> None:
@@ -53,11 +47,12 @@ def test_every_method_learns_from_the_same_part_and_the_same_teacher(project: Pr
 
 
 def test_fractions_are_those_of_a_part_by_number(project: Project) -> None:
-    planned = project.plan({"protocols": {"few-shot": {}}})
+    fractions = (0.25, 1.0)
+    planned = project.plan({"protocols": {"few-shot": {"options": {"fractions": fractions}}}})
     rows = [row for row in planned.rows if row.table == "few-shot"]
     splits = [planned.runs[planned.runs[row.run].inputs["split"]].settings for row in rows]
     assert [(split["per_class"], split["fraction"]) for split in splits] == [
-        (8, fraction) for fraction in (0.25, 0.5, 0.75, 1.0)
+        (8, fraction) for fraction in fractions
     ]
 
 
@@ -68,10 +63,12 @@ def test_a_fraction_that_leaves_no_image_is_refused_in_one_line(project: Project
 
 
 def test_the_variant_names_the_fraction_for_the_report(project: Project) -> None:
-    planned = project.plan({"data": {"!split": {}}, "protocols": {"few-shot": {}}})
-    shown = planned.report["sections"]["few-shot"]
-    assert shown["module"] == "few-shot"
+    fractions = (0.1, 0.75)
+    study = {"few-shot": {"options": {"fractions": fractions}}}
+    planned = project.plan({"data": {"!split": {}}, "protocols": study})
+    shown = planned.report.sections["few-shot"]
+    assert shown.module == "few-shot"
     rows = [row for row in planned.rows if row.table == "few-shot"]
     assert [json.dumps(dict(row.variant)) for row in rows] == [
-        f'{{"split.fraction": {fraction}}}' for fraction in (0.25, 0.5, 0.75, 1.0)
+        f'{{"split.fraction": {fraction}}}' for fraction in fractions
     ]

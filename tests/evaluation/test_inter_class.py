@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from project import Project
 from protocol_runs import drawn, measure
 
-from distillery.evaluation import inter_class
 from distillery.evaluation.inter_class import (
     class_correlations,
     class_means,
@@ -17,8 +16,8 @@ from distillery.evaluation.inter_class import (
     off_diagonal_mean,
 )
 from distillery.models.predictions import Predictions
-from distillery.reporting.results import Results
-from distillery.runs.artifacts import Artifact
+from distillery.reporting.results.collected import Results
+from distillery.runs.artifact import Artifact
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -58,7 +57,7 @@ def test_class_means_are_those_of_loops(seed: int) -> None:
 
 def test_a_teacher_beside_itself(tmp_path: Path) -> None:
     teacher = drawn()
-    metrics, details = measure(tmp_path, inter_class, teacher, teacher)
+    metrics, details = measure(tmp_path, "inter-class", teacher, teacher)
     assert metrics == {"correlation_difference": 0, "class_mean_difference": 0}
     assert not shown(details, "correlation").any()
     assert not shown(details, "class_mean").any()
@@ -67,13 +66,13 @@ def test_a_teacher_beside_itself(tmp_path: Path) -> None:
 def test_correlations_see_neither_scale_nor_shift_but_means_do(tmp_path: Path) -> None:
     teacher = drawn()
     own = with_logits(teacher, 2 * teacher.logits + np.arange(5))
-    metrics, _ = measure(tmp_path, inter_class, own, teacher)
+    metrics, _ = measure(tmp_path, "inter-class", own, teacher)
     assert metrics["correlation_difference"] == pytest.approx(0, abs=1e-6)
     assert metrics["class_mean_difference"] > 0.1
 
 
 def test_metrics_are_means_of_the_details(tmp_path: Path) -> None:
-    metrics, details = measure(tmp_path, inter_class, drawn(seed=1), drawn(seed=2))
+    metrics, details = measure(tmp_path, "inter-class", drawn(seed=1), drawn(seed=2))
     assert details is not None
     assert details["class"].tolist() == [f"class {number}" for number in range(5)]
     places = [(i, j) for i in range(5) for j in range(5) if i != j]
@@ -93,7 +92,7 @@ def test_details_are_network_minus_teacher(tmp_path: Path) -> None:
     taught, told = noise.copy(), noise.copy()
     taught[:, 1], told[:, 1] = -taught[:, 0], told[:, 0]
     teacher = Predictions(labels, taught.astype(np.float32), noise.astype(np.float32))
-    _, details = measure(tmp_path, inter_class, with_logits(teacher, told), teacher)
+    _, details = measure(tmp_path, "inter-class", with_logits(teacher, told), teacher)
     assert shown(details, "correlation")[0, 1] == pytest.approx(2)
 
 
@@ -116,8 +115,8 @@ def test_z_scores_of_one_image_a_class() -> None:
 
 def test_z_scores_leave_correlations_alone(tmp_path: Path) -> None:
     own, teacher = drawn(seed=1), drawn(seed=2)
-    plain, _ = measure(tmp_path, inter_class, own, teacher)
-    scored, _ = measure(tmp_path, inter_class, own, teacher, z_score=True)
+    plain, _ = measure(tmp_path, "inter-class", own, teacher)
+    scored, _ = measure(tmp_path, "inter-class", own, teacher, z_score=True)
     assert plain["correlation_difference"] == scored["correlation_difference"]
     assert plain["class_mean_difference"] != scored["class_mean_difference"]
 
@@ -126,7 +125,7 @@ def test_a_class_without_images_does_not_count(tmp_path: Path) -> None:
     own, teacher = (
         told._replace(labels=np.minimum(told.labels, 3)) for told in (drawn(seed=1), drawn(seed=2))
     )
-    metrics, details = measure(tmp_path, inter_class, own, teacher)
+    metrics, details = measure(tmp_path, "inter-class", own, teacher)
     matrix = shown(details, "class_mean")
     assert np.isnan(matrix[4, :4]).all()
     assert not np.isnan(matrix[:4]).any()
@@ -137,7 +136,7 @@ def test_a_constant_logit_has_no_correlation(tmp_path: Path) -> None:
     teacher = drawn()
     logits = teacher.logits.copy()
     logits[:, 2] = 1
-    metrics, details = measure(tmp_path, inter_class, with_logits(teacher, logits), teacher)
+    metrics, details = measure(tmp_path, "inter-class", with_logits(teacher, logits), teacher)
     matrix = shown(details, "correlation")
     assert np.isnan(matrix[2]).all()
     assert metrics["correlation_difference"] == pytest.approx(0, abs=1e-6)
@@ -146,7 +145,7 @@ def test_a_constant_logit_has_no_correlation(tmp_path: Path) -> None:
 def test_nothing_is_said_of_a_network_whose_logits_are_all_constant(tmp_path: Path) -> None:
     teacher = drawn()
     own = with_logits(teacher, np.ones_like(teacher.logits))
-    metrics, _ = measure(tmp_path, inter_class, own, teacher)
+    metrics, _ = measure(tmp_path, "inter-class", own, teacher)
     assert list(metrics) == ["class_mean_difference"]
 
 

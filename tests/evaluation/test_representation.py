@@ -157,7 +157,7 @@ def test_a_student_that_is_the_turned_teacher(tmp_path: Path) -> None:
     teacher = drawn()
     turn = np.linalg.qr(gaussian(16, 16, 5))[0]
     own = teacher._replace(embedding=(7 * teacher.embedding @ turn).astype(np.float32))
-    metrics, details = measure(tmp_path, representation, own, teacher)
+    metrics, details = measure(tmp_path, "representation", own, teacher)
     assert details is None
     assert metrics["teacher_cka"] == pytest.approx(1)
     assert metrics["fidelity"] == 100
@@ -169,14 +169,14 @@ def test_a_student_that_is_the_turned_teacher(tmp_path: Path) -> None:
 
 def test_a_teacher_beside_itself(tmp_path: Path) -> None:
     teacher = drawn()
-    metrics, _ = measure(tmp_path, representation, teacher, teacher)
+    metrics, _ = measure(tmp_path, "representation", teacher, teacher)
     expected = {"teacher_alignment": 0, "teacher_neighbours": 100, "fidelity": 100}
     assert {name: metrics[name] for name in expected} == expected
     assert metrics["teacher_cka"] == pytest.approx(1)
 
 
 def test_embeddings_of_other_dimensions_are_not_aligned(tmp_path: Path) -> None:
-    metrics, _ = measure(tmp_path, representation, drawn(dim=8), drawn(dim=16))
+    metrics, _ = measure(tmp_path, "representation", drawn(dim=8), drawn(dim=16))
     assert "teacher_alignment" not in metrics
     assert metrics["teacher_cka"] > 0
     assert all(math.isfinite(value) for value in metrics.values())
@@ -185,7 +185,7 @@ def test_embeddings_of_other_dimensions_are_not_aligned(tmp_path: Path) -> None:
 def test_a_collapsed_network_has_no_cka(tmp_path: Path) -> None:
     teacher = drawn()
     own = teacher._replace(embedding=np.full_like(teacher.embedding, 0.3))
-    metrics, _ = measure(tmp_path, representation, own, teacher)
+    metrics, _ = measure(tmp_path, "representation", own, teacher)
     assert "teacher_cka" not in metrics
     assert metrics["uniformity"] == pytest.approx(0, abs=1e-9)
     assert metrics["alignment"] == pytest.approx(0, abs=1e-9)
@@ -194,4 +194,4 @@ def test_a_collapsed_network_has_no_cka(tmp_path: Path) -> None:
 def test_too_few_images_for_the_neighbours(tmp_path: Path) -> None:
     few = drawn(images=8)
     with pytest.raises(UserError, match=r"options\.neighbours must be below .* 8, not 8$"):
-        measure(tmp_path, representation, few, few, neighbours=8)
+        measure(tmp_path, "representation", few, few, neighbours=8)

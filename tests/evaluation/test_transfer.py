@@ -26,10 +26,12 @@ from distillery.embeddings.extract import Features
 from distillery.embeddings.views import ViewSchedule
 from distillery.evaluation import transfer
 from distillery.evaluation.context import PlanContext
-from distillery.evaluation.transfer import Options, check, descended, fitted, voted
-from distillery.models.base import Outputs, describe
+from distillery.evaluation.transfer import Transfer, descended, fitted, voted
+from distillery.models.base import Outputs
+from distillery.models.spec import describe
 from distillery.training.loader import ViewLoader
 
+Options = Transfer.Options
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -133,14 +135,14 @@ def test_options_of_the_other_probe_are_refused(options: dict[str, Any], problem
 
 def test_grey_and_colour_are_told_apart_when_the_plan_is_made(project: Project) -> None:
     spec = describe("resnet8", num_classes=10, in_channels=1, image_size=8)
-    options = Options(data="other")
-    check(options, PlanContext(spec, spec, {}, (8, 1), (96, 1)))
-    check(options, PlanContext(spec, spec, {}, None, (96, 3)))
-    check(options, PlanContext(spec, spec, {}, (8, 1), None))
+    protocol = Transfer(Options(data="other"))
+    protocol.check(PlanContext(spec, spec, None, (8, 1), (96, 1)))
+    protocol.check(PlanContext(spec, spec, None, None, (96, 3)))
+    protocol.check(PlanContext(spec, spec, None, (8, 1), None))
     with pytest.raises(
         UserError, match=r"options\.data: .*'other' have 3 channel.*have 1;.*`channels`"
     ):
-        check(options, PlanContext(spec, spec, {}, (8, 1), (96, 3)))
+        protocol.check(PlanContext(spec, spec, None, (8, 1), (96, 3)))
     changes = {
         "datasets": {"other": {"source": "stl10"}},
         "protocols": {"to-stl10": {"protocol": "transfer", "options": {"data": "other"}}},

@@ -10,11 +10,11 @@ from pydantic import ValidationError
 from sklearn.metrics import silhouette_score
 
 from distillery.core.errors import UserError
-from distillery.evaluation import tsne
 from distillery.evaluation.context import PlanContext
-from distillery.evaluation.tsne import Options, choose, classified_by, embed
-from distillery.models.base import describe
+from distillery.evaluation.tsne import TSNE, choose, classified_by, embed
+from distillery.models.spec import describe
 
+Options = TSNE.Options
 NAMES = ("ant", "bee", "cat", "dog")
 QUICK: dict[str, Any] = {"images": 15, "perplexity": 10, "neighbours": 5}
 
@@ -78,8 +78,8 @@ def test_the_map_of_one_point() -> None:
 
 def test_clouds_are_apart_on_the_map_and_noise_is_not(tmp_path: Path) -> None:
     clouds, noise = drawn(75, spread=5), drawn(75, spread=0)
-    apart, details = measure(tmp_path, tsne, clouds, clouds, **QUICK)
-    mixed, _ = measure(tmp_path / "noise", tsne, noise, noise, **QUICK)
+    apart, details = measure(tmp_path, "tsne", clouds, clouds, **QUICK)
+    mixed, _ = measure(tmp_path / "noise", "tsne", noise, noise, **QUICK)
     assert apart["silhouette"] > 0.5 > 0.1 > mixed["silhouette"]
     assert apart["silhouette_map"] > 0.5 > 0.1 > mixed["silhouette_map"]
     assert apart["knn_accuracy"] == apart["knn_accuracy_map"] == 100
@@ -93,7 +93,7 @@ def test_clouds_are_apart_on_the_map_and_noise_is_not(tmp_path: Path) -> None:
 
 def test_details_name_the_images(tmp_path: Path) -> None:
     told = drawn(200)
-    _, details = measure(tmp_path, tsne, told, drawn(200, seed=1), classes=3, **QUICK)
+    _, details = measure(tmp_path, "tsne", told, drawn(200, seed=1), classes=3, **QUICK)
     assert details is not None
     assert list(details) == ["network", "image", "label", "class", "x", "y"]
     assert details["network"].unique().tolist() == ["own"]
@@ -107,7 +107,7 @@ def test_details_name_the_images(tmp_path: Path) -> None:
 def test_a_joint_map_shows_the_same_images_of_both_networks(tmp_path: Path) -> None:
     teacher = drawn(60, 3, spread=6)
     own = teacher._replace(embedding=teacher.embedding + np.float32(0.01))
-    metrics, details = measure(tmp_path, tsne, own, teacher, joint=True, **QUICK)
+    metrics, details = measure(tmp_path, "tsne", own, teacher, joint=True, **QUICK)
     assert details is not None
     students, taught = (details[details["network"] == name] for name in ("own", "teacher"))
     assert students["image"].tolist() == taught["image"].tolist()
@@ -126,7 +126,7 @@ def test_a_student_elsewhere_is_not_classified_by_the_teacher() -> None:
 
 def test_the_joint_map_of_a_teacher_is_its_own(tmp_path: Path) -> None:
     teacher = drawn(60, 3)
-    metrics, details = measure(tmp_path, tsne, teacher, teacher, joint=True, **QUICK)
+    metrics, details = measure(tmp_path, "tsne", teacher, teacher, joint=True, **QUICK)
     assert details is not None
     assert len(details) == 45
     assert "teacher_knn_accuracy" not in metrics
@@ -136,10 +136,10 @@ def test_embeddings_of_other_dimensions_have_no_joint_map_but_logits_do(tmp_path
     own, teacher = drawn(60, 3, dim=8), drawn(60, 3, dim=16)
     specs = [describe(arch, 10, 1, 8) for arch in ("resnet8", "resnet8x4")]
     with pytest.raises(UserError, match="has 64 and its teacher 256"):
-        tsne.check(tsne.Options(joint=True), PlanContext(*specs, {}, None, None))
-    tsne.check(tsne.Options(joint=True), PlanContext(specs[0], specs[0], {}, None, None))
-    tsne.check(tsne.Options(joint=True, space="logits"), PlanContext(*specs, {}, None, None))
-    metrics, _ = measure(tmp_path, tsne, own, teacher, joint=True, space="logits", **QUICK)
+        TSNE(Options(joint=True)).check(PlanContext(*specs, None, None, None))
+    TSNE(Options(joint=True)).check(PlanContext(specs[0], specs[0], None, None, None))
+    TSNE(Options(joint=True, space="logits")).check(PlanContext(*specs, None, None, None))
+    metrics, _ = measure(tmp_path, "tsne", own, teacher, joint=True, space="logits", **QUICK)
     assert "teacher_knn_accuracy" in metrics
 
 
@@ -148,9 +148,9 @@ def test_normalised_features_do_not_depend_on_their_length(tmp_path: Path) -> No
     length = np.random.default_rng(0).uniform(0.1, 10, (60, 1)).astype(np.float32)
     longer = told._replace(embedding=length * told.embedding)
     options = {"normalise": True, **QUICK}
-    first, _ = measure(tmp_path / "first", tsne, told, told, **options)
-    second, _ = measure(tmp_path / "second", tsne, longer, longer, **options)
-    plain, _ = measure(tmp_path / "plain", tsne, longer, longer, **QUICK)
+    first, _ = measure(tmp_path / "first", "tsne", told, told, **options)
+    second, _ = measure(tmp_path / "second", "tsne", longer, longer, **options)
+    plain, _ = measure(tmp_path / "plain", "tsne", longer, longer, **QUICK)
     assert second["silhouette"] == pytest.approx(first["silhouette"], abs=1e-5)
     assert plain["silhouette"] != pytest.approx(first["silhouette"], abs=1e-2)
 
@@ -158,5 +158,5 @@ def test_normalised_features_do_not_depend_on_their_length(tmp_path: Path) -> No
 def test_a_collapsed_network_has_a_map_and_numbers(tmp_path: Path) -> None:
     told = drawn(60, 3)
     same = told._replace(embedding=np.ones_like(told.embedding))
-    metrics, _ = measure(tmp_path, tsne, same, same, **QUICK)
+    metrics, _ = measure(tmp_path, "tsne", same, same, **QUICK)
     assert (metrics["silhouette"], metrics["silhouette_map"]) == (0, 0)

@@ -20,9 +20,11 @@ from project import Project
 from distillery.core.errors import DamagedArtifact
 from distillery.models import predictions
 from distillery.planning.plan import Plan
-from distillery.runs import artifacts, stages
-from distillery.runs.artifacts import Artifact, Run
-from distillery.training import checkpoint, loop, session
+from distillery.runs import produce, stages
+from distillery.runs.artifact import MANIFEST, Artifact, published
+from distillery.runs.run import Run
+from distillery.training import checkpoint, loop
+from distillery.training import run as training_run
 
 CHANGES = {"!methods": {"crd": {"weights": {"kd": 1}, "options": {"negatives": 32, "dim": 16}}}}
 MOMENTS = 6
@@ -78,17 +80,17 @@ def copy(undisturbed: Undisturbed, tmp_path: Path) -> Project:
 
 def train(project: Project, run: Run, before: Callable[[], Any] | None = None) -> Command:
     params = str(project.folder / "faults.yaml")
-    arguments = ("train-student", run.name, "--params", params, "--data", str(project.data))
+    arguments = ("run", run.name, "--params", params, "--data", str(project.data))
     return Command(project.folder, *arguments, before=before)
 
 
 def scratch(project: Project, run: Run) -> Path:
-    return project.data / artifacts.SCRATCH / run.name
+    return project.data / produce.SCRATCH / run.name
 
 
 def accepted(project: Project, run: Run) -> bool:
     """Tell whether readers take the run for finished; if so it must be whole."""
-    listed = project.data / run.location in artifacts.published(project.data)
+    listed = project.data / run.location in published(project.data)
     if listed:
         assert Artifact(project.data / run.location).problems() == []
     return listed
@@ -161,7 +163,7 @@ def in_a_later_checkpoint() -> None:
 
 def before_a_checkpoint_takes_its_name() -> None:
     always_checkpoint()
-    _die_when(Path, "replace", lambda path: path.name == ".checkpoint.pt.tmp")
+    _die_when(Path, "replace", lambda path: path.name.startswith(".checkpoint.pt."))
 
 
 def before_the_predictions() -> None:
@@ -169,7 +171,7 @@ def before_the_predictions() -> None:
 
 
 def before_the_manifest() -> None:
-    _die_when(artifacts, "write_atomically", lambda path: path.name == artifacts.MANIFEST)
+    _die_when(produce, "write_atomically", lambda path: path.name == MANIFEST)
 
 
 def before_the_manifest_takes_its_name() -> None:
@@ -181,7 +183,7 @@ def before_the_folder_takes_its_name() -> None:
 
 
 def before_the_scratch_is_removed() -> None:
-    _die_when(shutil, "rmtree", lambda path: Path(path).parent.name == artifacts.SCRATCH)
+    _die_when(shutil, "rmtree", lambda path: Path(path).parent.name == produce.SCRATCH)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +239,7 @@ def test_no_space_for_a_checkpoint(
             stages.execute(copy.data, run)
     assert not accepted(copy, run)
     saved = checkpoint.load(scratch(copy, run))
-    assert (saved["cursor"]["step"] if saved else 0) == calls - 1
+    assert (saved["state"]["step"] if saved else 0) == calls - 1
     again = Artifact(stages.execute(copy.data, run))
     assert again.manifest["files"] == undisturbed.files
 
@@ -250,11 +252,11 @@ def _half_written(folder: Path, *arguments: Any) -> None:
 @pytest.mark.parametrize(
     ("module", "name", "stand_in"),
     [
-        (session, "save_network", _full),
+        (training_run, "save_network", _full),
         (predictions, "write", _half_written),
-        (artifacts.Workspace, "write_json", _full),
-        (artifacts, "write_atomically", _full),
-        (artifacts, "_fsync", _full),
+        (produce.Workspace, "write_json", _full),
+        (produce, "write_atomically", _full),
+        (produce, "fsync", _full),
         (Path, "replace", _full),
     ],
 )
@@ -369,7 +371,7 @@ def test_a_damaged_manifest_is_named_before_training_starts(
     undisturbed: Undisturbed, copy: Project
 ) -> None:
     for name in undisturbed.run.inputs:
-        path = copy.data / undisturbed.run.inputs[name] / artifacts.MANIFEST
+        path = copy.data / undisturbed.run.inputs[name] / MANIFEST
         whole = path.read_bytes()
         truncate(path)
         with pytest.raises(DamagedArtifact, match=r"manifest\.json: unreadable .*delete the fol"):
@@ -413,7 +415,7 @@ def test_a_folder_with_spaces_and_private_files(undisturbed: Undisturbed, tmp_pa
     options = ("--params", "faults.yaml", "--data", "data")
     for location in (*undisturbed.inputs(), undisturbed.run.location):
         run = undisturbed.planned.runs[location]
-        command = Command(project.folder, run.stage, run.name, *options, before=private)
+        command = Command(project.folder, "run", run.name, *options, before=private)
         assert command.status() == 0, command.output()
     path = project.data / undisturbed.run.location
     assert Artifact(path).manifest["files"] == undisturbed.files

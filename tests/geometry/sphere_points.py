@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 D = 128
-"""Dimension of the space of the contrastive methods, for which the tests' figures hold."""
+"""Dimension of the space of the contrastive methods, for which the tests' numbers hold."""
 
 seeds = st.integers(0, 10_000)
 angles = st.floats(0.02, 3.0)

@@ -20,7 +20,6 @@ MANY = 4000
 LAWS: dict[str, Callable[[Tensor, float | Tensor, torch.Generator], Tensor]] = {
     "gaussian": diffusion.gaussian,
     "cap": diffusion.cap,
-    "surface": lambda p, r, g: diffusion.cap(p, r, g, density="surface"),
     "von-mises-fisher": lambda p, r, g: diffusion.von_mises_fisher(p, 100 * r, g),
     "random-walk": lambda p, r, g: diffusion.random_walk(p, r, 4, g),
 }
@@ -72,48 +71,19 @@ def test_a_wide_gaussian_is_uniform_on_the_sphere(radius: float) -> None:
 # Caps
 
 
-@pytest.mark.parametrize("density", ["uniform", "surface"])
 @given(radius=st.floats(0, math.pi), dim=st.sampled_from([2, 3, 8, 128]), seed=seeds)
 @settings(deadline=None, max_examples=30)
-def test_a_cap_is_never_left(
-    density: diffusion.Density, radius: float, dim: int, seed: int
-) -> None:
+def test_a_cap_is_never_left(radius: float, dim: int, seed: int) -> None:
     points = random_points(100, dim, seed=seed)
-    found = diffusion.cap(points, radius, generator(seed), density)
+    found = diffusion.cap(points, radius, generator(seed))
     assert is_unit(found)
     assert (angle(points, found) <= radius + 1e-12).all()
 
 
 @pytest.mark.parametrize("radius", [0.05, 1.0, 3.0])
-def test_uniform_cap_angles(radius: float) -> None:
-    found = moved(many(D), lambda p: diffusion.cap(p, radius, generator(), "uniform"))
+def test_angles_in_a_cap_are_uniform(radius: float) -> None:
+    found = moved(many(D), lambda p: diffusion.cap(p, radius, generator()))
     assert stats.kstest(found, stats.uniform(0, radius).cdf).pvalue > 1e-3
-
-
-@pytest.mark.parametrize("radius", [0.05, 0.7, 1.5, 1.6, 2.5, math.pi])
-@pytest.mark.parametrize("dim", [2, 3, 4, 8, D])
-def test_surface_cap_angles(dim: int, radius: float) -> None:
-    found = moved(many(dim), lambda p: diffusion.cap(p, radius, generator(), "surface"))
-    total = surface_cdf(np.asarray(radius), dim)
-    law = lambda phi: surface_cdf(np.minimum(phi, radius), dim) / total  # noqa: E731
-    assert stats.kstest(found, law).pvalue > 1e-3
-
-
-def test_nearly_all_of_a_cap_is_close_to_its_rim() -> None:
-    found = moved(many(D), lambda p: diffusion.cap(p, 0.5, generator(), "surface"))
-    assert np.quantile(found, 0.05) > 0.48
-
-
-def test_single_precision_angles_are_as_good_for_small_caps() -> None:
-    points = random_points(MANY, D, dtype=torch.float32)
-    found = diffusion.cap(points, 1e-3, generator(), "surface")
-    law = stats.powerlaw(D - 1, scale=1e-3)
-    assert stats.kstest(angle(points, found).numpy(), law.cdf).pvalue > 1e-3
-
-
-def test_another_density_is_refused() -> None:
-    with pytest.raises(ValueError, match="density must be uniform or surface, not volume"):
-        diffusion.cap(many(3), 0.1, generator(), "volume")
 
 
 # Von Mises-Fisher
@@ -243,20 +213,3 @@ def test_gradients_reach_the_points(name: str) -> None:
 @pytest.mark.parametrize("name", LAWS)
 def test_a_radius_that_is_no_number_does_not_loop(name: str) -> None:
     assert LAWS[name](random_points(3, 5), math.nan, generator()).isnan().all()
-
-
-# Schedules
-
-
-def test_schedules_of_the_radius() -> None:
-    assert diffusion.radius_at("constant", 0.2, 0.5) == 0.2
-    assert [diffusion.radius_at("linear", 0.2, share) for share in (0, 0.5, 1)] == [0, 0.1, 0.2]
-    spread = torch.tensor([0.5, 1.0])
-    found = diffusion.radius_at("class-spread", 0.2, 0.5, spread)
-    torch.testing.assert_close(found, torch.tensor([0.1, 0.2]))
-
-
-@pytest.mark.parametrize("schedule", ["class-spread", "cosine"])
-def test_other_schedules_are_refused(schedule: str) -> None:
-    with pytest.raises(ValueError, match=f"class-spread with a spread, not {schedule} with None"):
-        diffusion.radius_at(schedule, 0.2, 0.5)

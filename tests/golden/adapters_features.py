@@ -13,13 +13,10 @@ from torch import Tensor, nn
 from distillery.methods.afd import AFD
 from distillery.methods.base import Method
 from distillery.methods.kd import KD
-from distillery.methods.ofd import OFD
-from distillery.methods.parts.hierarchical_context import hierarchical_context
-from distillery.methods.parts.partial_l2 import partial_l2
-from distillery.methods.parts.ranked_rows import trusted
-from distillery.methods.parts.softpool import soft_pool2d
-from distillery.methods.reviewkd import ReviewKD
-from distillery.methods.sskd import SSKD, likeness, own_image, turned
+from distillery.methods.ofd import OFD, partial_l2
+from distillery.methods.parts.pooling import soft_pool2d
+from distillery.methods.reviewkd import ReviewKD, hierarchical_context
+from distillery.methods.sskd import SSKD, cosine_similarities, own_image, trusted, turned
 
 STEM = torch.empty(0)
 
@@ -131,7 +128,7 @@ def afd(case: Case) -> Result:
     method = AFD(AFD.Options(dim=case.hparams["qk_dim"]), built).to(case.dtype)
     parameters = case.fill_in_order(method)
     _set_mode(case, method)
-    layers = method.layer_losses(students, teachers)
+    layers, _ = method.layer_losses(students, teachers)
     terms = method(
         outputs()._replace(blocks=tuple(students)),
         outputs()._replace(blocks=tuple(teachers)),
@@ -182,7 +179,7 @@ def sskd(case: Case) -> Result:
     value = terms["self_supervised"]
     if case.kind == "sskd_total":
         value = value + terms["transformed"] + ce_weight * ce + kd_weight * kd
-    theirs = likeness(inputs["rep_t"])
+    theirs = cosine_similarities(inputs["rep_t"])
     kept_similar = trusted(theirs, own_image(theirs), hparams["ratio_ss"])
     kept_turned = trusted(turned(inputs["out_t"]), labels.repeat_interleave(3), hparams["ratio_tf"])
     components = {
@@ -197,7 +194,7 @@ def sskd(case: Case) -> Result:
         value,
         components={name: value.detach() for name, value in components.items()},
         outputs={
-            "s_simi": likeness(inputs["rep_s"]),
+            "s_simi": cosine_similarities(inputs["rep_s"]),
             "t_simi": theirs,
             "distill_index_ss": kept_similar.nonzero().flatten(),
             "distill_index_tf": kept_turned.nonzero().flatten(),

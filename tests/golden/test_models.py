@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from distillery.models.base import Classifier, Outputs, describe
+from distillery.models.base import Classifier, Outputs
 from distillery.models.registry import build
+from distillery.models.spec import describe
 
 IMAGE_SIZE = 32
 EVAL_RTOL = 1e-5

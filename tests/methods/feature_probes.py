@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,9 +11,9 @@ from helpers import batch_of
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from distillery.core.measuring import allocated_bytes
 from distillery.methods.base import Batch, Context, Method
 from distillery.models.base import ModelSpec, Outputs
 
@@ -114,42 +113,6 @@ def safe_step(method: Method, student: Outputs, teacher: Outputs, batch: Batch) 
     return value.item()
 
 
-class _Ledger(TorchDispatchMode):
-    """Counts the bytes of the storages that operations make and that are still alive."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.alive = self.peak = 0
-        self.known: set[int] = set()
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        for leaf in tree_leaves((args, kwargs)):
-            if isinstance(leaf, Tensor):
-                self.known.add(leaf.untyped_storage()._cdata)
-        result = func(*args, **kwargs)
-        for leaf in tree_leaves(result):
-            if isinstance(leaf, Tensor):
-                self._count(leaf.untyped_storage())
-        return result
-
-    def _count(self, storage: torch.UntypedStorage) -> None:
-        key, size = storage._cdata, storage.nbytes()
-        if key not in self.known:
-            self.known.add(key)
-            self.alive += size
-            self.peak = max(self.peak, self.alive)
-            weakref.finalize(storage, self._release, key, size)
-
-    def _release(self, key: int, size: int) -> None:
-        self.known.discard(key)
-        self.alive -= size
-
-
 def peak_megabytes(run: Callable[[], Tensor]) -> float:
     """Return the most memory that a loss and its backward pass hold at once beside their inputs."""
-    with _Ledger() as ledger:
-        run().backward()
-    return ledger.peak / 1e6
+    return allocated_bytes(lambda: run().backward(), torch.device("cpu")) / 1e6

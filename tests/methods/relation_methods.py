@@ -12,14 +12,12 @@ from distillery.methods import registry
 from distillery.methods.base import Batch, Method
 from distillery.models.base import ModelSpec, Outputs
 
-LOGITS = ["dkd", "dist", "lskd"]
-EMBEDDING = ["cc", "rkd", "pkt"]
-MAPS = ["fitnet", "at", "sp", "vid", "nst", "kdsvd", "fsp", "ab", "ft"]
-ALL = LOGITS + EMBEDDING + MAPS
+ZOO = ("dkd", "dist", "lskd", "cc", "rkd", "pkt", "fitnet", "at", "sp", "vid", "nst", "kdsvd")
+TWO_STAGE = ("fsp", "ab", "ft")
 # Methods whose maps need equally many channels.
 EQUAL_CHANNELS = ["kdsvd", "fsp"]
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
-    *((name, {}) for name in ALL),
+    *((name, {}) for name in ZOO + TWO_STAGE),
     ("lskd", {"base": "dkd"}),
     ("cc", {"variant": "kernel"}),
     ("at", {"power": 1}),

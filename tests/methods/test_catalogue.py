@@ -10,14 +10,16 @@ from typer.testing import CliRunner
 
 from distillery.cli import app
 from distillery.core.errors import UserError
-from distillery.experiment import params
+from distillery.experiment import reading
+from distillery.experiment.checks import method_options
+from distillery.experiment.methods import MethodEntry, MethodOverride
 from distillery.methods import catalogue
 from distillery.methods import registry as methods
 from distillery.methods.base import Weights
 from distillery.models import registry as models
 
 ROOT = Path(__file__).parents[2]
-REFERENCE = YAML(typ="safe", pure=True).load(ROOT / "params" / "methods.yaml")
+REFERENCE = YAML(typ="safe", pure=True).load(ROOT / "docs" / "method-defaults.yaml")
 
 
 def test_the_page_is_current() -> None:
@@ -72,9 +74,14 @@ def test_bounds_are_put_into_words(method: str, option: str, allowed: str) -> No
 def test_the_table_fits_a_terminal() -> None:
     lines = catalogue.text(catalogue.entries()).splitlines()
     assert max(map(len, lines)) <= 120
-    rows = [line.split()[0] for line in lines if line and not line.startswith(" ")]
-    assert rows == ["METHOD", *methods.names()]
+    overview = lines[: lines.index("")]
+    assert [line.split()[0] for line in overview] == ["METHOD", *methods.names()]
+    assert [line.partition(":")[0] for line in lines if ": " in line and line[0] != " "] == [
+        *methods.names()
+    ]
     assert sum(line.split()[:3] == ["negatives", "16384", "(integer"] for line in lines) == 2
+    (levels,) = (line.split()[1:7] for line in lines if line.split()[:1] == ["levels"])
+    assert levels == ["[4,", "2,", "1]", "(list", "of", "integers)"]
 
 
 def test_the_command_line() -> None:
@@ -89,11 +96,7 @@ def test_the_command_line() -> None:
     assert "did you mean 'crd'?" in str(error)
 
 
-def test_reference_values_name_every_method() -> None:
-    assert list(REFERENCE["methods"]) == methods.names()
-
-
-@pytest.mark.parametrize("name", methods.names())
+@pytest.mark.parametrize("name", REFERENCE["methods"])
 def test_reference_values_are_the_defaults(name: str) -> None:
     values, method = REFERENCE["methods"][name], methods.load(name)
     assert Weights.model_validate(values["weights"]) == method.weights
@@ -106,12 +109,12 @@ def test_reference_values_are_the_defaults(name: str) -> None:
 def test_reference_values_of_a_pair_are_valid(pair: str) -> None:
     assert set(pair.split("-")) <= set(models.names())
     for name, values in REFERENCE["pairs"][pair].items():
-        entry = params.MethodEntry.model_validate(values)
-        params.method_options(entry.method or name, entry.options, (pair, name))
+        entry = MethodEntry.model_validate(values)
+        method_options(entry.method or name, entry.options, (pair, name))
 
 
 def test_the_benchmark_of_crd_sets_the_reference_values() -> None:
-    experiment = params.load(ROOT / "params" / "crd.yaml")
+    experiment = reading.load(ROOT / "params" / "crd.yaml")
     for name, pair in experiment.pairs.items():
         reference = REFERENCE["pairs"].get(name, {})
         assert _plain(pair.methods) == {
@@ -126,5 +129,5 @@ def test_the_benchmark_of_crd_sets_the_reference_values() -> None:
         assert name == f"{pair.teacher}-{pair.student}"
 
 
-def _plain(overrides: dict[str, params.MethodOverride]) -> dict[str, Any]:
+def _plain(overrides: dict[str, MethodOverride]) -> dict[str, Any]:
     return {name: values.model_dump(exclude_unset=True) for name, values in overrides.items()}

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from distillery.core.errors import UserError
 from distillery.methods.fsecd import FSECD
-from distillery.methods.parts.contrast import info_nce, negatives_mask
+from distillery.methods.parts.contrast import info_nce
 from distillery.models.base import Outputs
 
 COMBINATIONS = [
@@ -62,11 +62,11 @@ def by_loop(
         return [x / length for x in row]
 
     def score(i: int, j: int) -> float:
-        ours, theirs = unit(anchors[i]), unit(candidates[j])
+        anchor, candidate = unit(anchors[i]), unit(candidates[j])
         if options["similarity"] == "distance":
-            similarity = -sum((a - b) ** 2 for a, b in zip(ours, theirs, strict=True))
+            similarity = -sum((a - b) ** 2 for a, b in zip(anchor, candidate, strict=True))
         else:
-            similarity = sum(a * b for a, b in zip(ours, theirs, strict=True))
+            similarity = sum(a * b for a, b in zip(anchor, candidate, strict=True))
         return similarity / options["temperature"]
 
     total, count = 0.0, len(labels)
@@ -111,10 +111,11 @@ def test_equals_a_loop(
 def test_instances_are_infonce() -> None:
     student, teacher = draw(9, 4, 0), draw(9, 4, 1)
     labels = torch.arange(9) % 3
-    ours, theirs = (F.normalize(each.logits, dim=1) for each in (student, teacher))
+    scores = F.normalize(student.logits, dim=1) @ F.normalize(teacher.logits, dim=1).T / 0.07
+    own, same_class = torch.eye(9, dtype=torch.bool), labels[:, None] == labels
     for excluded in (False, True):
-        mask = negatives_mask(labels, same_class=not excluded)
-        expected = info_nce(ours, theirs, mask, 0.07)
+        left_out = same_class & ~own if excluded else torch.zeros_like(own)
+        expected = info_nce(scores.masked_fill(left_out, -torch.inf))
         found = value(fsecd(exclude_same_class=excluded), student, teacher, labels)
         assert found.item() == pytest.approx(expected.item())
 
@@ -145,9 +146,9 @@ def test_one_image_has_no_loss_and_the_teacher_no_gradient(options: dict[str, An
     value(method, student, teacher, torch.arange(6) % 3).backward()
     assert teacher.logits.grad is None
     assert teacher.embedding.grad is None
-    ours = student.logits if options["space"] == "logits" else student.embedding
-    assert ours.grad is not None
-    assert ours.grad.abs().sum() > 0
+    inputs = student.logits if options["space"] == "logits" else student.embedding
+    assert inputs.grad is not None
+    assert inputs.grad.abs().sum() > 0
 
 
 @pytest.mark.parametrize("level", ["instance", "class"])
@@ -199,9 +200,9 @@ def test_is_finite(
     found.backward()
     assert found.isfinite()
     assert found >= -1e-3
-    ours = student.logits if options["space"] == "logits" else student.embedding
-    assert ours.grad is not None
-    assert ours.grad.isfinite().all()
+    inputs = student.logits if options["space"] == "logits" else student.embedding
+    assert inputs.grad is not None
+    assert inputs.grad.isfinite().all()
 
 
 def test_the_order_of_the_batch_does_not_matter() -> None:

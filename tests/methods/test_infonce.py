@@ -4,13 +4,11 @@ import math
 
 import pytest
 import torch
-import torch.nn.functional as F
 from helpers import batch_of, context, outputs
 from hypothesis import given
 from hypothesis import strategies as st
 
 from distillery.methods.infonce import InBatchContrast
-from distillery.methods.parts.contrast import info_nce, negatives_mask
 
 
 def by_loop(
@@ -36,18 +34,26 @@ def by_loop(
 )
 def test_equals_a_loop(labels: list[int], tau: float, all_others: bool, seed: int) -> None:
     torch.manual_seed(seed)
-    anchors, candidates = (
-        F.normalize(torch.randn(len(labels), 5, dtype=torch.float64), dim=1) for _ in range(2)
+    options = InBatchContrast.Options(
+        dim=5, temperature=tau, negatives="all" if all_others else "other-class"
     )
-    mask = negatives_mask(torch.tensor(labels), same_class=all_others)
-    found = info_nce(anchors, candidates, mask, tau).item()
-    assert found == pytest.approx(by_loop(anchors, candidates, labels, tau, all_others), abs=1e-12)
+    method = InBatchContrast(options, context(6, 4)).double()
+    student, teacher = (torch.randn(len(labels), size).double() for size in (6, 4))
+    networks = outputs(embedding=student), outputs(embedding=teacher)
+    found = method(*networks, batch_of(len(labels), torch.tensor(labels)))
+    students = method.student_head(student).detach()
+    teachers = method.teacher_head(teacher).detach()
+    sides = {"student_anchor": (students, teachers), "teacher_anchor": (teachers, students)}
+    for name, both in sides.items():
+        expected = by_loop(*both, labels, tau, all_others)
+        assert found[name].item() == pytest.approx(expected, abs=1e-12)
 
 
 def test_is_zero_without_negatives() -> None:
-    unit = F.normalize(torch.randn(6, 4), dim=1)
-    mask = negatives_mask(torch.zeros(6, dtype=torch.long), same_class=False)
-    assert info_nce(unit, unit.flip(0), mask, 0.07).item() == 0
+    method = InBatchContrast(InBatchContrast.Options(dim=8), context(6, 4))
+    networks = outputs(embedding=torch.randn(5, 6)), outputs(embedding=torch.randn(5, 4))
+    terms = method(*networks, batch_of(5, torch.zeros(5, dtype=torch.long)))
+    assert [term.item() for term in terms.values()] == [0, 0]
 
 
 def test_order_of_the_batch_does_not_matter() -> None:
@@ -76,11 +82,12 @@ def test_directions_and_gradients() -> None:
 
 
 def test_gradcheck() -> None:
-    labels = torch.arange(6) % 3
-    anchors, candidates = (torch.randn(6, 4, dtype=torch.float64, requires_grad=True) for _ in "ab")
+    method = InBatchContrast(InBatchContrast.Options(dim=4, temperature=0.5), context(6, 4))
+    method, batch = method.double(), batch_of(6, torch.arange(6) % 3)
 
-    def loss(a: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
-        mask = negatives_mask(labels, same_class=False)
-        return info_nce(F.normalize(a, dim=1), F.normalize(c, dim=1), mask, 0.5)
+    def loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+        terms = method(outputs(embedding=student), outputs(embedding=teacher), batch)
+        return torch.stack(list(terms.values())).sum()
 
-    assert torch.autograd.gradcheck(loss, (anchors, candidates))
+    inputs = [torch.randn(6, size, dtype=torch.float64, requires_grad=True) for size in (6, 4)]
+    assert torch.autograd.gradcheck(loss, inputs)

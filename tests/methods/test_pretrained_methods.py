@@ -10,13 +10,13 @@ from torch import nn
 
 from distillery.methods.ab import ActivationBoundary, boundary_loss
 from distillery.methods.base import Pretraining
-from distillery.methods.parts.regressor import Regressor
+from distillery.methods.parts.heads import Regressor
 
 
 @pytest.mark.parametrize("name", ["ab", "fsp"])
 def test_initialisation_trains_the_student_and_then_is_over(name: str) -> None:
-    method = build(name, {}, STUDENT, TWIN)
-    assert method.pretraining() == Pretraining(epochs=30, trains_student=True)
+    method = build(name, {"pretraining_epochs": 7}, STUDENT, TWIN)
+    assert method.pretraining() == Pretraining(epochs=7, trains_student=True)
     student = draw_outputs(STUDENT, 4)
     teacher = frozen(draw_outputs(TWIN, 4, seed=1))
     terms = method.pretrain(student, teacher, labelled(4))
@@ -43,8 +43,9 @@ def test_weight_of_the_initialisation(name: str) -> None:
 
 
 def test_paraphraser_is_trained_first_and_frozen_then() -> None:
-    method = build("ft", {}, STUDENT, TWIN)
-    assert method.pretraining() == Pretraining(epochs=30, trains_student=False, lr=0.01)
+    options = {"pretraining_epochs": 7, "pretraining_lr": 0.5}
+    method = build("ft", options, STUDENT, TWIN)
+    assert method.pretraining() == Pretraining(epochs=7, trains_student=False, lr=0.5)
     teacher = frozen(draw_outputs(TWIN, 4, seed=1))
     batch = labelled(4)
     optimiser = torch.optim.SGD(method.parameters(), lr=0.1)

@@ -21,12 +21,10 @@ from distillery.methods.dist import correlation_distance
 from distillery.methods.dkd import DKD, dkd_losses
 from distillery.methods.fsp import flow_matrix
 from distillery.methods.ft import FactorTransfer
-from distillery.methods.kdsvd import align
+from distillery.methods.kdsvd import Solver, align, leading
 from distillery.methods.lskd import standardise
 from distillery.methods.nst import selectivity_loss
-from distillery.methods.parts.pooling import pool_to, to_same_size
-from distillery.methods.parts.right_singular import Solver, leading
-from distillery.methods.parts.squared_distances import squared_distances
+from distillery.methods.parts.similarity import squared_distances
 from distillery.methods.rkd import RKD, cosines, relative_distances
 from distillery.methods.vid import GaussianChannel
 
@@ -66,20 +64,6 @@ def test_rkd_of_single_precision_survives_a_common_offset() -> None:
     exact = method(outputs(embedding=student.double()), outputs(embedding=teacher), batch)
     for name in exact:
         torch.testing.assert_close(single[name].double(), exact[name], rtol=1e-4, atol=0)
-
-
-@pytest.mark.parametrize("offset", [0.0, 1e6])
-def test_squared_distances_keep_small_ones(offset: float) -> None:
-    # Two groups a thousand times further from each other than their members.
-    points = normal(6, 8) + offset
-    points[3:] += 1000
-    exact = (points[:, None] - points[None, :]).square().sum(dim=2)
-    torch.testing.assert_close(squared_distances(points), exact, rtol=1e-7, atol=0)
-    if not offset:
-        single = points.float()
-        exact = (single.double()[:, None] - single.double()[None, :]).square().sum(dim=2)
-        close = squared_distances(single).double()
-        torch.testing.assert_close(close, exact, rtol=1e-4, atol=0)
 
 
 def test_rkd_of_repeated_samples_has_a_finite_gradient() -> None:
@@ -298,14 +282,6 @@ def test_fsp_matrix_is_a_mean_over_places() -> None:
     pooled = F.avg_pool2d(lower, 2)
     expected = torch.einsum("bchw,bdhw->bcd", pooled, upper) / 4
     torch.testing.assert_close(flow_matrix(lower, upper), expected)
-
-
-@pytest.mark.parametrize("target", [(8, 8), (4, 4), (4, 2), (1, 1), (3, 5)])
-def test_pooling_equals_the_adaptive_kernel(target: tuple[int, int]) -> None:
-    maps = normal(2, 3, 8, 8)
-    torch.testing.assert_close(pool_to(maps, *target), F.adaptive_avg_pool2d(maps, target))
-    first, second = to_same_size(maps, normal(2, 5, *target))
-    assert first.shape[2:] == second.shape[2:] == target
 
 
 # KDSVD

@@ -24,10 +24,10 @@ from torch import Tensor
 
 from distillery.core.errors import UserError
 from distillery.methods.afd import AFD
-from distillery.methods.parts.layer_selection import annealed_count, layer_count, select_layers
-from distillery.methods.rtk import RTK
-from distillery.models.base import ModelSpec, Outputs, describe
+from distillery.methods.rtk import RTK, annealed_count, layer_count, select_layers
+from distillery.models.base import ModelSpec, Outputs
 from distillery.models.registry import build
+from distillery.models.spec import describe
 
 STUDENT, TEACHER = network(((3, 4, 4),)), network(((2, 4, 4), (4, 2, 2)))
 ORIENTED: list[dict[str, Any]] = [
@@ -139,8 +139,8 @@ def test_anneals_over_its_share_of_the_epochs() -> None:
     method = rtk(STUDENT, TEACHER, epochs=8, k=1, anneal=0.5, dim=4).double()
     kept = []
     for epoch in range(8):
-        method(ours, theirs, at_epoch(epoch))
-        kept.append(round(method.diagnostics["selection_frequency"].sum().item()))
+        logged = method.losses(ours, theirs, at_epoch(epoch)).diagnostics
+        kept.append(round(logged["selection_frequency"].sum().item()))
     assert kept == [4, 4, 3, 2, 1, 1, 1, 1]
 
 
@@ -175,7 +175,7 @@ def test_weighs_distances_as_a_plain_loop_does(options: dict[str, Any], scope: s
                 share = math.exp(scores[row, t, s]) / sum(map(math.exp, rivals.tolist()))
                 expected += share * distances[row, t, s].item() / 4
     assert value_of(method, ours, theirs, labelled(4)).item() == pytest.approx(expected, rel=1e-9)
-    assert reference.layer_losses(ours.blocks, theirs.blocks).sum().item() != expected
+    assert reference.layer_losses(ours.blocks, theirs.blocks)[0].sum().item() != expected
 
 
 def _distances(ours: Outputs, theirs: Outputs, row: int) -> Tensor:
@@ -195,22 +195,21 @@ def _distances(ours: Outputs, theirs: Outputs, row: int) -> Tensor:
 def test_layers_that_are_not_selected_get_no_weight(options: dict[str, Any]) -> None:
     ours, theirs = drawn()
     method = rtk(STUDENT, TEACHER, k=1, dim=8, **options).double()
-    losses = method.layer_losses(ours.blocks, theirs.blocks)
-    selected = method.diagnostics["selection_frequency"]
+    losses, logged = method.layer_losses(ours.blocks, theirs.blocks)
+    selected = logged["selection_frequency"]
     assert sorted(selected.tolist()) == [0, 0, 0, 1]
     assert ((losses != 0) == (selected == 1)).all()
-    attention = method.diagnostics["attention"]
+    attention = logged["attention"]
     assert (attention[selected == 0] == 0).all()
     if options.get("masking") == "renormalise":
         assert torch.allclose(attention.sum(0), torch.ones(2).double())
-        assert method.diagnostics["attention_entropy"].item() == pytest.approx(0)
+        assert logged["attention_entropy"].item() == pytest.approx(0)
 
 
 def test_logs_frequency_entropy_and_attention() -> None:
     ours, theirs = drawn(rows=6)
     method = rtk(STUDENT, TEACHER, k=2, scope="sample", dim=8).double()
-    value_of(method, ours, theirs, labelled(6))
-    logged = method.diagnostics
+    logged = method.losses(ours, theirs, labelled(6)).diagnostics
     assert logged["selection_frequency"].sum().item() == pytest.approx(2)
     assert logged["attention"].sum().item() == pytest.approx(2)
     assert logged["attention_entropy_of_layers"].shape == (4,)

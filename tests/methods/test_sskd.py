@@ -23,11 +23,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from distillery.methods.parts.ranked_rows import mean_of_kept, trusted
-from distillery.methods.parts.soft_targets import row_divergence
-from distillery.methods.sskd import SSKD, likeness, own_image, turned
-from distillery.models.base import ModelSpec, Outputs, describe
+from distillery.methods.base import Pretraining
+from distillery.methods.sskd import (
+    SSKD,
+    cosine_similarities,
+    mean_of_kept,
+    own_image,
+    trusted,
+    turned,
+)
+from distillery.models.base import ModelSpec, Outputs
 from distillery.models.registry import build
+from distillery.models.spec import describe
 
 SMALL = network(((1, 1, 1),), embedding=6)
 
@@ -54,17 +61,17 @@ def test_each_image_is_followed_by_its_three_turns() -> None:
 def test_rows_keep_the_order_of_the_copies() -> None:
     rows = torch.arange(8.0)[:, None]
     assert turned(rows).flatten().tolist() == [1, 2, 3, 5, 6, 7]
-    similarities = likeness(torch.randn(8, 5))
+    similarities = cosine_similarities(torch.randn(8, 5))
     assert similarities.shape == (6, 2)
     assert own_image(similarities).tolist() == [0, 0, 0, 1, 1, 1]
 
 
-def test_likeness_is_the_cosine_to_the_upright_images() -> None:
+def test_similarities_are_the_cosines_to_the_upright_images() -> None:
     represented = torch.randn(12, 5, dtype=torch.float64)
     expected = torch.nn.functional.cosine_similarity(
         turned(represented)[:, None], represented[None, ::4], dim=2
     )
-    assert torch.allclose(likeness(represented), expected)
+    assert torch.allclose(cosine_similarities(represented), expected)
 
 
 @quick
@@ -148,21 +155,11 @@ def test_weights_multiply_the_terms() -> None:
     weighted = sskd()(student, teacher, labelled(4))
     assert weighted["transformed"].item() == pytest.approx(2.7 * plain["transformed"].item())
     assert weighted["self_supervised"] == 10 * plain["self_supervised"]
-    assert (SSKD.weights.ce, SSKD.weights.kd, SSKD.weights.method) == (0.1, 0.9, 1.0)
-
-
-def test_divergence_of_rows_equals_its_definition() -> None:
-    student, teacher = torch.randn(2, 3, 4, dtype=torch.float64)
-    p, q = (teacher / 2).softmax(1), (student / 2).softmax(1)
-    expected = 4 * (p * (p / q).log()).sum(1)
-    assert torch.allclose(row_divergence(student, teacher, 2.0), expected)
 
 
 def test_the_first_stage_trains_the_teachers_head_alone() -> None:
-    method = sskd()
-    stage = method.pretraining()
-    assert (stage.epochs, stage.lr, stage.milestones) == (60, 0.05, (30, 45))
-    assert not stage.trains_student
+    method = sskd(head_epochs=7, head_lr=0.5, head_milestones=(2, 5))
+    assert method.pretraining() == Pretraining(7, trains_student=False, lr=0.5, milestones=(2, 5))
     outputs = draw_outputs(SMALL, 16)
     method.pretrain(outputs, outputs, labelled(4))["recognition"].backward()
     assert all(tensor.grad is None for tensor in leaves(outputs))

@@ -21,10 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from distillery.methods.crd import CRD
-from distillery.methods.parts.lipschitz import LipschitzHead
-from distillery.methods.parts.sinkhorn import transport_plan
-from distillery.methods.wcord import WCoRD
+from distillery.methods.wcord import LipschitzHead, WCoRD, transport_plan
 from distillery.models.base import ModelSpec
 
 STUDENT, TEACHER = network(((1, 1, 1),), 5), network(((1, 1, 1),), 7)
@@ -115,13 +112,6 @@ def test_terms_are_those_of_crd_and_the_transport() -> None:
     method.after_step()
     assert not torch.equal(before[:8], method.student_bank[:8])
     assert torch.equal(before[8:], method.student_bank[8:])
-
-
-def test_shares_settings_and_negatives_with_crd() -> None:
-    assert issubclass(WCoRD.Options, CRD.Options)
-    assert WCoRD.Options().negatives == CRD.Options().negatives
-    assert WCoRD.trains_from_cache()
-    assert "not checked" in WCoRD.source
 
 
 def test_transport_of_equal_batches_pairs_equal_vectors() -> None:

@@ -7,8 +7,8 @@ import torch
 import torchvision
 from torch import Tensor
 
-from distillery.models.base import describe
 from distillery.models.registry import build
+from distillery.models.spec import describe
 
 RESNETS = ["resnet18", "resnet34", "resnet50"]
 PARAMETERS = {
@@ -31,26 +31,26 @@ def test_number_of_parameters(arch: str) -> None:
 @pytest.mark.parametrize("name", RESNETS)
 def test_torchvisions_weights_load_and_give_its_logits(name: str) -> None:
     torch.manual_seed(1)
-    theirs = torchvision.models.get_model(name, num_classes=5).eval()
-    for module in theirs.modules():
+    expected = torchvision.models.get_model(name, num_classes=5).eval()
+    for module in expected.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_(std=0.1)
             module.running_var.uniform_(0.5, 1.5)
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)
-    ours = build(f"imagenet_{name}", num_classes=5).eval()
-    assert list(ours.state_dict()) == list(theirs.state_dict())
-    ours.load_state_dict(theirs.state_dict(), strict=True)
+    found = build(f"imagenet_{name}", num_classes=5).eval()
+    assert list(found.state_dict()) == list(expected.state_dict())
+    found.load_state_dict(expected.state_dict(), strict=True)
     with torch.no_grad():
-        torch.testing.assert_close(ours(images()).logits, theirs(images()))
+        torch.testing.assert_close(found(images()).logits, expected(images()))
 
 
 @pytest.mark.parametrize("name", RESNETS)
 def test_weights_are_drawn_as_torchvision_draws_them(name: str) -> None:
     torch.manual_seed(3)
-    theirs = torchvision.models.get_model(name, num_classes=5).state_dict()
+    expected = torchvision.models.get_model(name, num_classes=5).state_dict()
     torch.manual_seed(3)
-    ours = build(f"imagenet_{name}", num_classes=5).state_dict()
-    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    found = build(f"imagenet_{name}", num_classes=5).state_dict()
+    assert all(torch.equal(found[key], expected[key]) for key in expected)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from distillery import models
+from distillery.core.declarations import declared
 from distillery.core.errors import UserError
 from distillery.models import registry
 from distillery.runs.fingerprint import closure
@@ -42,9 +43,9 @@ REPDISTILLER = [
 def extra_folder(tmp_path, monkeypatch):
     """A second folder of families, searched beside the package's own."""
     monkeypatch.setattr(models, "__path__", [*models.__path__, str(tmp_path)])
-    registry._catalogue.cache_clear()
+    declared.cache_clear()
     yield tmp_path
-    registry._catalogue.cache_clear()
+    declared.cache_clear()
     sys.modules.pop("distillery.models.tiny", None)
 
 
@@ -87,16 +88,3 @@ def test_a_new_file_is_a_new_family(extra_folder) -> None:
     assert {"tiny1", "tiny2", "resnet8"} <= set(registry.names())
     assert registry.module_of("tiny2") == "distillery.models.tiny"
     assert registry.build("tiny2", num_classes=4) == ("tiny2", 4, 3)
-
-
-@pytest.mark.parametrize("table", ["dict(a=1)", "{}", "{name: 1 for name in 'ab'}", "{1: 2}"])
-def test_a_table_that_is_not_written_out_is_refused(extra_folder, table: str) -> None:
-    (extra_folder / "tiny.py").write_text(f"ARCHITECTURES = {table}\n")
-    with pytest.raises(TypeError, match="must be a dict written out"):
-        registry.names()
-
-
-def test_two_families_cannot_share_a_name(extra_folder) -> None:
-    (extra_folder / "tiny.py").write_text("ARCHITECTURES = {'vgg8': 1}\n")
-    with pytest.raises(TypeError, match="both define vgg8"):
-        registry.names()

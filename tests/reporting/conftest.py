@@ -3,7 +3,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from made_up_results import Study, make_study
 
-from distillery.reporting import drawing
+from distillery.reporting.figures.style import theme
 
 
 @pytest.fixture
@@ -19,5 +19,5 @@ def make() -> Callable[..., Study]:
 @pytest.fixture
 def in_theme() -> Iterator[None]:
     """Draw as a report does."""
-    with drawing.theme():
+    with theme():
         yield

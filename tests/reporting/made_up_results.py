@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from distillery.reporting.results import Results
-from distillery.runs.artifacts import Artifact, Run, Workspace, produce
+from distillery.reporting.results.collected import Results
+from distillery.reporting.settings import ReportSettings
+from distillery.runs.artifact import Artifact
+from distillery.runs.produce import Workspace, produce
+from distillery.runs.run import Run
 
 TITLES = {"ce": "CE", "kd": "KD", "crd": "CRD + KD"}
 
@@ -26,6 +29,10 @@ class Study:
     @property
     def runs(self) -> pd.DataFrame:
         return pd.DataFrame(self.rows)
+
+    @property
+    def settings(self) -> ReportSettings:
+        return ReportSettings.model_validate(self.report)
 
     def publish(self, data: Path) -> Artifact:
         run = Run("collect", "evaluations", "made-up", {"rows": len(self.rows)}, {}, "0")
@@ -118,7 +125,7 @@ def make_study(
                 "images_per_second": float(random.uniform(2000, 9000)),
                 "peak_memory_mb": float(random.uniform(900, 3000)),
                 "device": "A Fast Device",
-                "adopted": False,
+                "adopted": "",
             }
         )
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from made_up_results import Study
 
-from distillery.reporting.results import Results
+from distillery.reporting.results.collected import Results
 
 
 def read(study: Study, folder: Path) -> Results:
     """Publish a study below ``folder`` and read it."""
-    return Results.read(study.report, study.publish(folder))
+    return Results.read(study.settings, study.publish(folder))

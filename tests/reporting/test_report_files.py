@@ -9,7 +9,7 @@ from distillery.reporting import files
 
 
 def test_the_page_comes_last_and_nothing_twice(study: Study) -> None:
-    expected = files.expected(study.report)
+    expected = files.expected(study.settings)
     assert expected[-1] == "index.html"
     assert len(set(expected)) == len(expected)
     assert "tables/ablation-temperature.tex" in expected
@@ -17,8 +17,8 @@ def test_the_page_comes_last_and_nothing_twice(study: Study) -> None:
 
 
 def test_cost_is_there_only_with_timings(make: Callable[..., Study]) -> None:
-    assert not any("cost" in name for name in files.expected(make(timings=False).report))
-    assert "tables/cost.csv" in files.expected(make(timings=True).report)
+    assert not any("cost" in name for name in files.expected(make(timings=False).settings))
+    assert "tables/cost.csv" in files.expected(make(timings=True).settings)
 
 
 def test_it_can_be_asked_without_heavy_imports() -> None:

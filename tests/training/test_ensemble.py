@@ -13,7 +13,8 @@ from distillery.methods.base import Batch, Context
 from distillery.methods.infonce import InBatchContrast
 from distillery.methods.kd import KD
 from distillery.models.base import ModelSpec, Outputs
-from distillery.training.ensemble import Ensemble, joint
+from distillery.training.ensemble import combined, joint
+from distillery.training.settings import Combination
 
 TEACHERS = {f"t{seed}": {"arch": "resnet8", "seed": seed} for seed in range(3)}
 PAIRS = {"p": {"teacher": ["t0", "t1", "t2"], "student": "resnet8"}}
@@ -22,10 +23,6 @@ PAIRS = {"p": {"teacher": ["t0", "t1", "t2"], "student": "resnet8"}}
 def outputs(seed: int, dim: int = 8) -> Outputs:
     random = torch.Generator().manual_seed(seed)
     return Outputs(torch.randn(6, 5, generator=random), torch.randn(6, dim, generator=random))
-
-
-def together(*teachers: Outputs) -> Outputs:
-    return teachers[0]._replace(others=teachers[1:])
 
 
 def context(dim: int = 8) -> Context:
@@ -37,24 +34,24 @@ BATCH = Batch(torch.arange(6), torch.arange(6) % 5, epoch=0, step=0)
 
 
 @pytest.mark.parametrize(("combination", "factor"), [("mean", 0.5), ("sum", 1.0)])
-def test_losses_are_combined(combination: str, factor: float) -> None:
-    members = [InBatchContrast(InBatchContrast.Options(dim=4), context()) for _ in range(2)]
-    first, second, student = outputs(1), outputs(2), outputs(3)
+def test_losses_are_combined(combination: Combination, factor: float) -> None:
+    copies = [InBatchContrast(InBatchContrast.Options(dim=4), context()) for _ in range(2)]
+    student = outputs(3)
     own = [
-        member(student, teacher, BATCH)
-        for member, teacher in zip(members, (first, second), strict=True)
+        copy(student, teacher, BATCH)
+        for copy, teacher in zip(copies, (outputs(1), outputs(2)), strict=True)
     ]
-    found = Ensemble(members, combination)(student, together(first, second), BATCH)  # type: ignore[arg-type]
+    found = combined(own, combination)
     assert set(found) == {"student_anchor", "teacher_anchor"}
     for name, value in found.items():
         torch.testing.assert_close(value, factor * (own[0][name] + own[1][name]))
     found["student_anchor"].backward()
-    assert all(member.teacher_head.linear.weight.grad is not None for member in members)
+    assert all(copy.teacher_head.linear.weight.grad is not None for copy in copies)
 
 
 def test_the_joint_teacher_has_the_mean_of_the_softened_probabilities() -> None:
     teachers = [outputs(seed, dim=3) for seed in range(3)]
-    found = joint(together(*teachers), temperature=4.0)
+    found = joint(teachers, temperature=4.0)
     mean = torch.stack([(each.logits / 4).softmax(1) for each in teachers]).mean(0)
     torch.testing.assert_close((found.logits / 4).softmax(1), mean)
     torch.testing.assert_close(found.embedding, torch.cat([t.embedding for t in teachers], 1))
@@ -68,7 +65,7 @@ def test_the_joint_teacher_has_the_mean_of_the_softened_probabilities() -> None:
 
 def test_one_teacher_is_its_own_joint_teacher() -> None:
     teacher = outputs(0)
-    assert joint(teacher, 4.0) is teacher
+    assert joint([teacher], 4.0) is teacher
 
 
 def test_students_learn_from_several_teachers(shared_project: Project) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,11 +14,13 @@ import torch
 from accelerate.state import AcceleratorState
 from project import Project
 from safetensors.torch import load_file
+from stopping import stopping_after
 
 from distillery.core.errors import DistilleryError, Interrupted
 from distillery.planning.plan import Plan
 from distillery.runs import stages
-from distillery.runs.artifacts import Artifact, Run
+from distillery.runs.artifact import Artifact
+from distillery.runs.run import Run
 from distillery.training import loop
 
 METHODS = {
@@ -102,19 +102,6 @@ def test_all_methods_start_from_the_same_student_and_see_the_same_images(
         torch.testing.assert_close(one[name], other[name], rtol=0, atol=1e-20, msg=name)
 
 
-class _Stopping(loop.Loop):
-    """A loop that gets a signal after a given number of steps."""
-
-    steps_left = 0
-
-    def _step(self, *arguments):  # type: ignore[no-untyped-def]
-        step = super()._step(*arguments)
-        _Stopping.steps_left -= 1
-        if _Stopping.steps_left == 0:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return step
-
-
 @pytest.mark.parametrize(
     ("method", "stops"),
     [
@@ -143,12 +130,11 @@ def test_an_interrupted_run_ends_with_the_same_bits(
     straight = shared_project.make(planned, run)
     for location in run.inputs.values():
         project.make(planned, planned.runs[location])
-    monkeypatch.setattr("distillery.training.session.Loop", _Stopping)
     for steps in stops:
-        _Stopping.steps_left = steps
-        with pytest.raises(Interrupted):
-            stages.execute(project.data, run)
-    _Stopping.steps_left = 0
+        with monkeypatch.context() as patched:
+            patched.setattr(loop, "training_step", stopping_after(steps))
+            with pytest.raises(Interrupted):
+                stages.execute(project.data, run)
     resumed = Artifact(stages.execute(project.data, run))
     assert resumed.manifest["files"] == straight.manifest["files"]
 
@@ -162,7 +148,7 @@ def test_a_killed_run_resumes_with_the_same_bits(
     for location in run.inputs.values():
         project.make(planned, planned.runs[location])
     params = project.params({"methods": METHODS}, "runs")
-    command = [sys.executable, "-m", "distillery", "train-student", run.name]
+    command = [sys.executable, "-m", "distillery", "run", run.name]
     command += ["--params", str(params), "--data", str(project.data)]
     process = subprocess.Popen(command, cwd=project.folder)
     scratch = project.data / ".scratch" / run.name
@@ -201,14 +187,31 @@ def test_validation_is_measured_when_held_out(project: Project) -> None:
     assert 0 < metrics["validation_top1"] <= 100
 
 
-@pytest.mark.parametrize("precision", ["bf16"])
-def test_mixed_precision_trains(project: Project, precision: str) -> None:
-    planned = project.plan({"methods": METHODS, "compute": {"precision": precision}})
+def test_mixed_precision_trains_about_as_single_precision_does(
+    shared_project: Project, planned: Plan, project: Project
+) -> None:
+    single = shared_project.make(planned, student(planned, "crd-kd")).json("metrics.json")
+    mixed = project.plan({"methods": METHODS, "compute": {"precision": "bf16"}})
     # A process keeps the precision of its first run, and a test is not a process.
     AcceleratorState._reset_state(reset_partial_state=True)
-    metrics = project.make(planned, student(planned, "crd-kd")).json("metrics.json")
+    metrics = project.make(mixed, student(mixed, "crd-kd")).json("metrics.json")
     AcceleratorState._reset_state(reset_partial_state=True)
-    assert metrics["train_top1"] > 10
+    assert metrics["loss"] == pytest.approx(single["loss"], rel=0.02)
+    assert metrics["loss"] != single["loss"]
+
+
+def test_live_teachers_see_the_channels_of_their_student(shared_project: Project) -> None:
+    changes = {
+        "data": {"channels": 3},
+        "!teachers": {"t": {"arch": "resnet8", "channels": [2]}},
+        "!pairs": {"p": {"teacher": "t", "student": "resnet8", "channels": [2]}},
+        "!methods": {"at": {}},
+        "training": {"epochs": 1},
+    }
+    planned = shared_project.plan(changes, "channels")
+    artifact = shared_project.make(planned, student(planned, "at"))
+    weights = load_file(artifact.file("model.safetensors"))
+    assert weights["conv1.weight"].shape[1] == 1
 
 
 def test_two_processes_train_a_batch_coupled_method(project: Project) -> None:
@@ -218,20 +221,22 @@ def test_two_processes_train_a_batch_coupled_method(project: Project) -> None:
         "training": {"epochs": 2},
     }
     planned = project.plan(changes)
-    for stage in ("prepare", "split"):
-        project.make(planned, planned.stage(stage)[0])
-    # In a process of its own, as the command line does it: torchrun forks.
     run = student(planned, "crd-kd")
-    made: list[Path] = []
-    for location in (*_closure(planned, run), run.location):
-        job = planned.runs[location]
-        command = [sys.executable, "-m", "distillery", job.stage, job.name]
-        command += ["--params", str(project.params(changes)), "--data", str(project.data)]
-        done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        made.append(project.data / location)
-    history = pd.read_parquet(Artifact(made[-1]).file("history.parquet"))
-    assert np.isfinite(history.select_dtypes("number")).all(axis=None)
+    for location in _closure(planned, run):
+        _in_process_of_its_own(project, changes, planned.runs[location])
+    artifact = _in_process_of_its_own(project, changes, run)
+    history = pd.read_parquet(artifact.file("history.parquet"))
+    assert list(history["epoch"]) == [1, 2]
+    assert history["loss"].is_monotonic_decreasing
+
+
+def _in_process_of_its_own(project: Project, changes: dict[str, Any], run: Run) -> Artifact:
+    """Compute a run as the command line does it: torchrun forks."""
+    command = [sys.executable, "-m", "distillery", "run", run.name]
+    command += ["--params", str(project.params(changes)), "--data", str(project.data)]
+    done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return Artifact(project.data / run.location)
 
 
 def _closure(planned: Plan, run: Run) -> list[str]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from distillery.training.schedule import learning_rate
+from distillery.training.schedule import learning_rate, step_decay
 from distillery.training.settings import Training
 
 
@@ -11,6 +11,13 @@ def test_reference_schedule() -> None:
     training = Training()
     rates = [learning_rate(training, epoch) for epoch in (0, 149, 150, 179, 180, 209, 210, 239)]
     assert rates == pytest.approx([0.05, 0.05, 5e-3, 5e-3, 5e-4, 5e-4, 5e-5, 5e-5])
+
+
+def test_a_decay_comes_with_its_milestone() -> None:
+    rates = [step_decay(0.8, epoch, (1, 3), gamma=0.5) for epoch in range(4)]
+    assert rates == [0.8, 0.4, 0.4, 0.2]
+    assert step_decay(0.1, 5, ()) == 0.1
+    assert step_decay(0.1, 5, (5,)) == pytest.approx(0.01)
 
 
 def test_milestones_scale_with_the_number_of_epochs() -> None:

@@ -9,7 +9,7 @@ import shutil
 import time
 
 import pytest
-from conftest import Checkout
+from checkout import Checkout
 
 pytestmark = pytest.mark.slow
 

@@ -13,5 +13,5 @@ def as_column(matrix: np.ndarray) -> pa.FixedSizeListArray:
 
 def as_matrix(column: pa.ChunkedArray) -> np.ndarray:
     """Return a column of N lists of D numbers as a matrix (N, D), which cannot be written to."""
-    values = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    values: np.ndarray = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
     return values.reshape(len(column), -1)

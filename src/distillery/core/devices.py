@@ -8,7 +8,6 @@ none.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import tempfile
 import time
@@ -19,6 +18,7 @@ from typing import Any
 import torch
 
 from distillery.core.errors import UserError
+from distillery.core.locks import try_lock
 
 _POLL_SECONDS = 1.0
 _held: list[Any] = []
@@ -45,11 +45,7 @@ def lease_one() -> int:
 
 
 def lease_for_children(count: int) -> str:
-    """Lease ``count`` accelerators and return the value of CUDA_VISIBLE_DEVICES for children.
-
-    Raises:
-        UserError: there are fewer.
-    """
+    """Lease ``count`` accelerators and return the value of CUDA_VISIBLE_DEVICES for children."""
     stack = contextlib.ExitStack()
     chosen = stack.enter_context(lease_several(_visible_ids(), count, _lock_folder()))
     _held.append(stack)
@@ -85,26 +81,19 @@ def lease(identities: list[str], folder: Path, patience: float | None = None) ->
         patience: seconds to wait for a device; None waits for ever.
 
     Yields:
-        The place of the device in ``identities``.
+        The index of the device in ``identities``.
 
     Raises:
         TimeoutError: no device became free in time.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     deadline = None if patience is None else time.monotonic() + patience
     while True:
         for number, identity in enumerate(identities):
-            file = (folder / f"gpu-{identity.replace('/', '-')}.lock").open("a")
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.close()
-                continue
-            try:
-                yield number
-            finally:
-                file.close()
-            return
+            lock = try_lock(folder / f"gpu-{identity.replace('/', '-')}.lock")
+            if lock is not None:
+                with lock:
+                    yield number
+                return
         if deadline is not None and time.monotonic() > deadline:
             raise TimeoutError(f"no free device among {', '.join(identities)}")
         time.sleep(_POLL_SECONDS if patience is None else min(_POLL_SECONDS, patience / 10))

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import errno
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+# What the disk, and not the code, is to blame for.
+_ENVIRONMENT = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 
 class DistilleryError(Exception):
@@ -16,6 +22,16 @@ class UserError(DistilleryError):
     """Bad input: a wrong key, file or combination. Exit status 2."""
 
     exit_code = 2
+
+
+class UnknownName(UserError):
+    """No such thing; the message has the nearest valid name, and lists what is allowed."""
+
+    def __init__(self, kind: str, found: str, allowed: Iterable[str]) -> None:
+        names = sorted(allowed)
+        close = difflib.get_close_matches(found, names, n=1, cutoff=0.5)
+        hint = f"; did you mean '{close[0]}'?" if close else ""
+        super().__init__(f"unknown {kind} '{found}'{hint} (allowed: {', '.join(names)})")
 
 
 class DamagedArtifact(DistilleryError):
@@ -36,9 +52,20 @@ class Interrupted(DistilleryError):
     exit_code = 143
 
 
-def unknown_name(kind: str, found: str, allowed: Iterable[str]) -> UserError:
-    """Say that ``found`` is no ``kind``, name the nearest valid name, and list what is allowed."""
-    names = sorted(allowed)
-    close = difflib.get_close_matches(found, names, n=1, cutoff=0.5)
-    hint = f"; did you mean '{close[0]}'?" if close else ""
-    return UserError(f"unknown {kind} '{found}'{hint} (allowed: {', '.join(names)})")
+@contextmanager
+def exit_on_failure() -> Iterator[None]:
+    """Make an expected failure end the process, with one line and its own exit status.
+
+    Raises:
+        OSError: one that the code, and not the disk, is to blame for.
+    """
+    try:
+        yield
+    except DistilleryError as error:
+        print(f"distillery: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in _ENVIRONMENT:
+            raise
+        print(f"distillery: {error}", file=sys.stderr)
+        sys.exit(DistilleryError.exit_code)

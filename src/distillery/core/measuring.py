@@ -1,16 +1,23 @@
-"""Times functions on a device, and writes the times down as metrics and as details."""
+"""What functions cost: their time, FLOPs and memory."""
 
 from __future__ import annotations
 
+import json
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
+from torch import Tensor, nn
+from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
+
+MIB = 2**20
+"""Bytes of a MiB."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +54,19 @@ class Clock:
 
 
 def summary(times: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Return median and quartiles of each series of milliseconds, as metrics."""
-    figures: dict[str, float] = {}
+    """Return median and quartiles of each series (repeats,) of milliseconds, as metrics."""
+    metrics: dict[str, float] = {}
     for name, taken in times.items():
         low, middle, high = np.quantile(taken, (0.25, 0.5, 0.75)).tolist()
-        figures |= {f"{name}_ms": middle, f"{name}_ms_q1": low, f"{name}_ms_q3": high}
-    return figures
+        metrics |= {f"{name}_ms": middle, f"{name}_ms_q1": low, f"{name}_ms_q3": high}
+    return metrics
 
 
-def write_timings(path: Path, times: Mapping[str, np.ndarray], device: str) -> None:
-    """Write single timings: columns ``measure``, ``repeat``, ``milliseconds``, ``device``."""
+def timings(times: Mapping[str, np.ndarray], device: str) -> pa.Table:
+    """Return the single timings of each series (repeats,) of milliseconds, one a row.
+
+    Columns: ``measure``, ``repeat``, ``milliseconds``, ``device``.
+    """
     tables = [
         pa.table(
             {
@@ -68,4 +78,44 @@ def write_timings(path: Path, times: Mapping[str, np.ndarray], device: str) -> N
         )
         for name, taken in times.items()
     ]
-    pq.write_table(pa.concat_tables(tables), path, compression="zstd", write_page_checksum=True)
+    return pa.concat_tables(tables)
+
+
+def count_flops(compute: Callable[[], object]) -> int:
+    """Return the FLOPs of ``compute``, those of its backward passes included."""
+    with FlopCounterMode(display=False) as counter:
+        compute()
+    return int(counter.get_total_flops())
+
+
+def allocated_bytes(compute: Callable[[], object], device: torch.device) -> int:
+    """Return how many bytes ``compute`` has allocated at its peak, beside what was held before."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        compute()
+        return torch.cuda.max_memory_allocated(device) - before
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+        compute()
+    with tempfile.TemporaryDirectory() as folder:
+        # The trace is the one public place that has single allocations, those inside operations
+        # included: the profiler's tables have sums, and torch's trackers of tensors are private.
+        trace = Path(folder) / "trace.json"
+        recorded.export_chrome_trace(str(trace))
+        events = json.loads(trace.read_text(encoding="utf-8"))["traceEvents"]
+    changes = sorted(
+        (event["ts"], event["args"]["Ev Idx"], event["args"]["Bytes"])
+        for event in events
+        if event["name"] == "[memory]"
+    )
+    return int(np.cumsum([0, *(size for *_, size in changes)]).max())
+
+
+def tensor_bytes(tensors: Iterable[Tensor]) -> int:
+    """Return the size of tensors of any shapes (...) that share no memory."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def module_bytes(module: nn.Module) -> int:
+    """Return the size of a module's parameters and buffers."""
+    return tensor_bytes([*module.parameters(), *module.buffers()])

@@ -14,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-# Enough rounds that no element prefers a place: tests compare the counts with a uniform draw.
+# Enough rounds that no element prefers a position: tests compare the counts with a uniform draw.
 _SHUFFLE_ROUNDS = 40
 
 
@@ -54,7 +54,7 @@ def permuted(position: int, index: np.ndarray, size: int, seed: int, purpose: st
     and Rogaway 2012), so memory is proportional to the number of items, not to ``size``.
 
     Args:
-        position: which place of the permutations, ``0 <= position < size``.
+        position: which position of the permutations, ``0 <= position < size``.
         index: item numbers, shape (N,).
         size: length of the permutations.
         seed: seed of the permutations.

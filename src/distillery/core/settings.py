@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from distillery.core.errors import unknown_name
+from distillery.core.errors import UnknownName
 
 
 class FrozenModel(BaseModel):
@@ -22,7 +22,7 @@ class FrozenModel(BaseModel):
         if isinstance(values, dict):
             for key in values:
                 if key not in cls.model_fields:
-                    message = str(unknown_name("key", str(key), cls.model_fields))
+                    message = str(UnknownName("key", str(key), cls.model_fields))
                     raise PydanticCustomError("unknown_key", "{text}", {"text": message})
         return values
 

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from distillery.data.boxes import Boxes, draw, show
+from distillery.data.boxes import Boxes, draw, resize_boxes
 from distillery.data.settings import Augmentation
 
 
@@ -40,27 +40,36 @@ class CropFlip:
 def crop_parameters(
     view: Tensor, augmentation: Augmentation, shape: tuple[int, int]
 ) -> CropFlip | Boxes:
-    """Return what views (B,) int64 show of images of a height and a width, on the CPU."""
+    """Return what view numbers stand for in images of one size.
+
+    Args:
+        view: (B,) int64, on any device.
+        augmentation: what the views are of.
+        shape: height and width of the images.
+
+    Returns:
+        Crops and flips, or boxes, of (B,) views on the CPU.
+    """
     if augmentation.kind == "crop":
         return decode(view.cpu(), augmentation)
     return draw(view, augmentation, shape)
 
 
-def apply_views(images: Tensor, place: CropFlip | Boxes, augmentation: Augmentation) -> Tensor:
-    """Return what is to be seen of images at given places.
+def apply_views(images: Tensor, parameters: CropFlip | Boxes, augmentation: Augmentation) -> Tensor:
+    """Return one view of each image.
 
     Args:
         images: (B, H, W, C) uint8.
-        place: what of each image, on any device.
-        augmentation: the settings that the places are of.
+        parameters: crop or box of each image, (B,), on any device.
+        augmentation: the settings that the parameters were drawn with.
 
     Returns:
         (B, h, w, C) uint8; h and w are H and W, or the size of the augmentation.
     """
-    place = place.to(images.device)
-    if isinstance(place, CropFlip):
-        return augment(images, place, augmentation.pad)
-    return show(images, place, augmentation.output_side(images.shape[1]))
+    parameters = parameters.to(images.device)
+    if isinstance(parameters, CropFlip):
+        return augment(images, parameters, augmentation.pad)
+    return resize_boxes(images, parameters, augmentation.output_side(images.shape[1]))
 
 
 def decode(view: Tensor, augmentation: Augmentation) -> CropFlip:
@@ -89,7 +98,7 @@ def augment(images: Tensor, crop: CropFlip, pad: int) -> Tensor:
 
     Args:
         images: (B, H, W, C) uint8.
-        crop: what to do to each, on the device of the images.
+        crop: (B,) offsets and flips, on the device of the images.
         pad: zeros added on every side.
 
     Returns:

@@ -1,8 +1,8 @@
-"""Random boxes of images, as numbered views, and what they show at another size.
+"""Random boxes of images, as numbered views, and their pixels at another size.
 
 A view's number is all that its box is drawn from, so that whoever caches or repeats a view draws
 the same one. Boxes follow the rule of torchvision's ``RandomResizedCrop``: area and (logarithm of
-the) shape are uniform, ten attempts are made to place such a box in the image, and if all fail the
+the) shape are uniform, ten attempts are made to fit such a box into the image, and if all fail the
 central box of the nearest allowed shape is taken.
 """
 
@@ -31,7 +31,7 @@ the pixels of a view depend neither on the batch that it is in nor on the device
 
 @dataclass(frozen=True)
 class Boxes:
-    """What is shown of each image of a batch.
+    """The box that is cut out of each image of a batch.
 
     Attributes:
         top, left: (B,) integers, first row and column of the box.
@@ -67,9 +67,11 @@ def draw(view: Tensor, augmentation: Augmentation, shape: tuple[int, int]) -> Bo
         shape: height and width of the images.
 
     Returns:
-        Boxes on the CPU.
+        (B,) boxes on the CPU.
     """
-    chunks = [_drawn(chunk.numpy(), augmentation, shape) for chunk in view.cpu().split(_CHUNK)]
+    chunks = [
+        _drawn(chunk.numpy(), augmentation, shape) for chunk in torch.split(view.cpu(), _CHUNK)
+    ]
     columns = (np.concatenate(column) for column in zip(*chunks, strict=True))
     top, left, height, width, flip = (torch.from_numpy(column) for column in columns)
     return Boxes(top, left, height, width, flip)
@@ -96,7 +98,7 @@ def _drawn(
     return (*(column.astype(np.int64) for column in (top, left, height, width)), flip)
 
 
-def show(images: Tensor, boxes: Boxes, side: int) -> Tensor:
+def resize_boxes(images: Tensor, boxes: Boxes, side: int) -> Tensor:
     """Resize boxes of images to squares, bilinearly and with antialiasing.
 
     The filter is the triangle that torchvision takes with ``antialias=True``: as wide as a pixel of
@@ -107,7 +109,7 @@ def show(images: Tensor, boxes: Boxes, side: int) -> Tensor:
 
     Args:
         images: (B, H, W, C) uint8.
-        boxes: what to show of each, on the device of the images.
+        boxes: (B,) boxes, on the device of the images.
         side: height and width of the result.
 
     Returns:
@@ -119,8 +121,8 @@ def show(images: Tensor, boxes: Boxes, side: int) -> Tensor:
     along = torch.where(boxes.flip[:, None, None], along.flip(1), along)
     rows = _rounded(down @ images.reshape(batch, height, width * channels).float())
     columns = rows.view(batch, side, width, channels).transpose(1, 2)
-    shown = _rounded(along @ columns.reshape(batch, width, side * channels))
-    return shown.view(batch, side, side, channels).transpose(1, 2).to(torch.uint8)
+    pixels = _rounded(along @ columns.reshape(batch, width, side * channels))
+    return pixels.view(batch, side, side, channels).transpose(1, 2).to(torch.uint8)
 
 
 def _rounded(pixels: Tensor) -> Tensor:
@@ -171,7 +173,8 @@ def _sizes(
 
 
 def _offset(uniform: np.ndarray, room: np.ndarray) -> np.ndarray:
-    return np.minimum(np.floor(uniform * (room + 1)), room)
+    offset: np.ndarray = np.minimum(np.floor(uniform * (room + 1)), room)
+    return offset
 
 
 def _central(augmentation: Augmentation, shape: tuple[int, int]) -> tuple[int, int]:

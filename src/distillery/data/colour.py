@@ -32,7 +32,8 @@ def stored_lab(image: np.ndarray) -> np.ndarray:
     Returns:
         (..., 3) uint8, L*, a* and b*.
     """
-    return np.rint(lab(image) * _SCALE + _OFFSET).astype(np.uint8)
+    stored: np.ndarray = np.rint(lab(image) * _SCALE + _OFFSET)
+    return stored.astype(np.uint8)
 
 
 def lab(image: np.ndarray) -> np.ndarray:

@@ -9,13 +9,11 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from distillery.core.errors import UserError
+from distillery.core.files import checksum
 from distillery.data.archive import unpack
-
-if TYPE_CHECKING:
-    from distillery.data.settings import Source
 
 ENVIRONMENT = "DISTILLERY_DATA"
 _NOT_DATA = "__MACOSX"
@@ -54,7 +52,11 @@ class Tree:
         return self.fetch(self.files[name])
 
     def lines(self, name: str) -> list[str]:
-        """Return the lines of a text file."""
+        """Return the lines of a text file.
+
+        Raises:
+            UserError: there is no such file, or it holds no text.
+        """
         try:
             return self.read(name).decode().splitlines()
         except UnicodeDecodeError:
@@ -103,36 +105,38 @@ class RawFiles:
         with tempfile.TemporaryFile(dir=scratch) as store:
             yield cls(roots, store)
 
-    def find(self, places: Iterable[str]) -> Path | None:
-        """Return the first of ``places`` that exists; absolute paths stand for themselves."""
-        candidates = (root / place for place in places for root in self.roots)
+    def find(self, names: Iterable[str]) -> Path | None:
+        """Return the first of ``names`` that exists; absolute paths stand for themselves."""
+        candidates = (root / name for name in names for root in self.roots)
         return next((path for path in candidates if path.exists()), None)
 
-    def locate(self, places: Iterable[str]) -> Path:
-        """Return the first of ``places`` that exists.
+    def locate(self, names: Iterable[str]) -> Path:
+        """Return the first of ``names`` that exists.
 
         Raises:
             UserError: there is none; the message says where it was looked for.
         """
-        found = self.find(places)
+        found = self.find(names)
         if found is None:
-            names, roots = " or ".join(places), " or ".join(map(str, self.roots))
+            wanted, roots = " or ".join(names), " or ".join(map(str, self.roots))
             unset = "" if len(self.roots) > 1 else f" ({ENVIRONMENT} is not set)"
-            raise UserError(f"{names}: not found in {roots}{unset}")
+            raise UserError(f"{wanted}: not found in {roots}{unset}")
         return found
 
-    def tree(self, path: Path, settings: Source, leave_out: frozenset[str] = frozenset()) -> Tree:
+    def tree(
+        self, path: Path, sha256: str | None = None, leave_out: frozenset[str] = frozenset()
+    ) -> Tree:
         """Open a folder or an archive of one, after comparing it with the pinned checksum.
 
         Args:
             path: the folder or archive.
-            settings: where the checksum is pinned.
+            sha256: checksum that the archive must have; any when not given.
             leave_out: names of files, without folders, that are neither read nor unpacked.
 
         Raises:
             UserError: the archive is not safe to unpack, or has another checksum.
         """
-        if path.is_dir() and settings.sha256:
+        if path.is_dir() and sha256:
             raise UserError(f"{path}: a folder has no sha256; leave it out or name the archive")
         try:
             if path.is_dir():
@@ -141,18 +145,9 @@ class RawFiles:
         except OSError as error:
             name = error.filename or path
             raise UserError(f"{name}: cannot be read ({error.strerror})") from None
-        if settings.sha256 not in (None, found):
-            raise UserError(f"{path}: its sha256 is {found} instead of {settings.sha256}")
+        if sha256 not in (None, found):
+            raise UserError(f"{path}: its sha256 is {found} instead of {sha256}")
         return _archive_tree(path, self._store, found, leave_out)
-
-
-def checksum(path: Path) -> str:
-    """Return the SHA-256 of a file as hex digits.
-
-    It is not borrowed from ``artifacts``: what is prepared should not depend on that code.
-    """
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _folder_tree(path: Path, leave_out: frozenset[str]) -> Tree:

@@ -52,11 +52,11 @@ def channels_of(images: ImageFiles, labels: Sequence[int]) -> int:
     grey must refuse it.
     """
     first = np.unique(np.asarray(labels), return_index=True)[1]
-    return max(images[int(number)].shape[2] for number in first)
+    return max(int(images[int(number)].shape[2]) for number in first)
 
 
 def with_channels(image: np.ndarray, channels: int) -> np.ndarray:
-    """Return (H, W, ``channels``): grey is repeated, colour becomes its luminance.
+    """Return an image (H, W, C) with other channels: grey is repeated, colour becomes luminance.
 
     Raises:
         ValueError: there is no such way from the image's channels to these.

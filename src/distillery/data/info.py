@@ -1,4 +1,4 @@
-"""The info of a prepared data set: what everything downstream knows of it without its images."""
+"""The description of a prepared data set: what is known downstream without its images."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING, Literal
 from distillery.core.settings import FrozenModel
 
 if TYPE_CHECKING:
-    from distillery.runs.artifacts import Artifact
+    from distillery.runs.artifact import Artifact
 
 Part = Literal["train", "test"]
 INFO = "info.json"
 
 
 def part_file(part: Part) -> str:
-    """Return the name of the file that holds a part's images."""
+    """Return the name of the file that holds a part, but for images that are streamed."""
     return f"{part}.parquet"
+
+
+def stream_file(part: Part) -> str:
+    """Return the name of the file of a part's images where they are to be streamed."""
+    return f"{part}.npy"
 
 
 class DataSetInfo(FrozenModel):
@@ -43,17 +48,21 @@ class DataSetInfo(FrozenModel):
 
     @classmethod
     def load(cls, prepared: Artifact) -> DataSetInfo:
-        """Read the info of a run of the stage ``prepare``."""
+        """Read the description that a run of the stage ``prepare`` holds.
+
+        Raises:
+            DamagedArtifact: the file is missing or differs from the manifest.
+        """
         return cls.model_validate(prepared.json(INFO))
 
-    def of_channels(self, places: Sequence[int] | None) -> DataSetInfo:
-        """Return the info of images with these channels alone; None for all of them."""
-        if places is None:
+    def of_channels(self, channels: Sequence[int] | None) -> DataSetInfo:
+        """Return the description of images with these channels alone; None for all of them."""
+        if channels is None:
             return self
         chosen = {
-            "shape": (*self.shape[:2], len(places)),
-            "mean": tuple(self.mean[place] for place in places),
-            "std": tuple(self.std[place] for place in places),
+            "shape": (*self.shape[:2], len(channels)),
+            "mean": tuple(self.mean[channel] for channel in channels),
+            "std": tuple(self.std[channel] for channel in channels),
         }
         return self.model_copy(update=chosen)
 

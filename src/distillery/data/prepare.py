@@ -2,42 +2,40 @@
 
 Each part is a Parquet file with the columns ``index`` (int32, 0 to N-1), ``label`` (int32) and
 ``image`` (H * W * C bytes, row by row). Images stream through in groups of rows, so that memory
-does not depend on the size of the set. Parts that are to be streamed later, too, are stored without
-compression (see ``stored``).
+does not depend on the size of the set. Images that are to be streamed later, too, are no column but
+a file of their own (see ``stored``).
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import importlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from distillery.core.errors import UserError
+from distillery.data import registry
 from distillery.data.colour import stored_lab
 from distillery.data.files import RawFiles
 from distillery.data.images import resized, with_channels
-from distillery.data.info import INFO, DataSetInfo, part_file
+from distillery.data.info import INFO, DataSetInfo, Part, part_file, stream_file
 from distillery.data.raw import RawData, RawPart
 from distillery.data.settings import Source
-from distillery.data.sources import registry
 
 if TYPE_CHECKING:
-    from distillery.runs.artifacts import Workspace
+    from distillery.runs.produce import Workspace
 
 _GROUP_ROWS = 4096
 _GROUP_BYTES = 2**26
 _LARGEST_IN_MEMORY = 2**32
-_PACKED = {"compression": "zstd"}
-# One page a row group: see ``stored``.
-_STREAMED = {"compression": "none", "data_page_size": 2**30}
-
 
 Settings = Source
 
@@ -50,10 +48,10 @@ def run(work: Workspace) -> None:
     """
     settings = Settings.model_validate(work.run.settings)
     with RawFiles.opened(work.raw, work.scratch) as raw:
-        data = registry.read(settings, raw)
+        data = _read(settings, raw)
         form = _Form.of(data, settings)
-        train = _write(work.out / part_file("train"), data.train, form)
-        test = _write(work.out / part_file("test"), data.test, form)
+        train = _write(work.out, "train", data.train, form)
+        test = _write(work.out, "test", data.test, form)
     mean, std = _normalisation(data, train, form)
     info = DataSetInfo(
         name=data.name,
@@ -67,6 +65,13 @@ def run(work: Workspace) -> None:
         origin=data.origin,
     )
     work.write_json(INFO, info.model_dump(mode="json"))
+
+
+def _read(settings: Settings, raw: RawFiles) -> RawData:
+    """Open the raw data that the settings name."""
+    source = importlib.import_module(registry.module_of(settings.source))
+    data: RawData = source.read(settings, raw)
+    return data
 
 
 @dataclass(frozen=True)
@@ -180,37 +185,53 @@ def _added(one: list[int], other: list[int]) -> list[int]:
     return [a + b for a, b in zip(one, other, strict=True)]
 
 
-def _write(path: Path, part: RawPart, form: _Form) -> _Summary:
+def _write(folder: Path, name: Part, part: RawPart, form: _Form) -> _Summary:
     """Write one part and return what was learned of it."""
+    streamed = form.is_streamed(len(part.labels))
     image_type = pa.binary(math.prod(form.shape))
-    schema = pa.schema(
-        [
-            pa.field("index", pa.int32(), nullable=False),
-            pa.field("label", pa.int32(), nullable=False),
-            pa.field("image", image_type, nullable=False),
-        ],
-        metadata={"shape": " ".join(map(str, form.shape)), "layout": "height width channels"},
-    )
+    fields = [
+        pa.field("index", pa.int32(), nullable=False),
+        pa.field("label", pa.int32(), nullable=False),
+        *([] if streamed else [pa.field("image", image_type, nullable=False)]),
+    ]
+    layout = {"shape": " ".join(map(str, form.shape)), "layout": "height width channels"}
+    schema = pa.schema(fields, metadata=layout)
     summary = _Summary()
-    with pq.ParquetWriter(
-        path,
-        schema,
-        **(_STREAMED if form.is_streamed(len(part.labels)) else _PACKED),
-        use_dictionary=False,
-        write_statistics=["index", "label"],
-        write_page_checksum=True,
-    ) as writer:
+    with contextlib.ExitStack() as stack:
+        writer = stack.enter_context(
+            pq.ParquetWriter(
+                folder / part_file(name),
+                schema,
+                compression="zstd",
+                use_dictionary=False,
+                write_statistics=["index", "label"],
+                write_page_checksum=True,
+            )
+        )
+        if streamed:
+            stream = stack.enter_context((folder / stream_file(name)).open("wb"))
+            _begin(stream, (len(part.labels), *form.shape))
         for start, images in _groups(part, form):
             stop = start + len(images)
             summary.add(images)
             columns = [
                 pa.array(np.arange(start, stop, dtype=np.int32)),
                 pa.array(part.labels[start:stop].astype(np.int32)),
-                pa.Array.from_buffers(image_type, len(images), [None, pa.py_buffer(images)]),
             ]
+            if streamed:
+                stream.write(images.data)
+            else:
+                pixels = pa.py_buffer(images)
+                columns.append(pa.Array.from_buffers(image_type, len(images), [None, pixels]))
             table = pa.Table.from_arrays(columns, schema=schema)
             writer.write_table(table, row_group_size=len(images))
     return summary
+
+
+def _begin(stream: BinaryIO, shape: tuple[int, ...]) -> None:
+    """Write the header of a NumPy file whose images follow one by one."""
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(stream, header)
 
 
 def _groups(part: RawPart, form: _Form) -> Iterator[tuple[int, np.ndarray]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -13,11 +15,11 @@ from pyarrow import csv
 from torch import Tensor
 
 from distillery.core.errors import DamagedArtifact, UserError
-from distillery.data.info import DataSetInfo, Part, part_file
-from distillery.data.stored import StoredImages, offsets_of
+from distillery.data.info import DataSetInfo, Part, part_file, stream_file
+from distillery.data.stored import StoredImages
 
 if TYPE_CHECKING:
-    from distillery.runs.artifacts import Artifact
+    from distillery.runs.artifact import Artifact
 
 __all__ = ["DataSetInfo", "ImageSet", "load", "load_training"]
 
@@ -29,7 +31,7 @@ class ImageSet:
     Attributes:
         images: (N, H, W, C) uint8, in memory or read from disk when they are indexed.
         labels: (N,) int64.
-        index: (N,) int64, places in the canonical part, increasing.
+        index: (N,) int64, positions in the canonical part, increasing.
     """
 
     images: Tensor | StoredImages
@@ -39,20 +41,20 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def of_channels(self, places: Sequence[int] | None) -> ImageSet:
+    def of_channels(self, channels: Sequence[int] | None) -> ImageSet:
         """Return the same images with these channels alone; None for all of them."""
-        if places is None:
+        if channels is None:
             return self
         if isinstance(self.images, Tensor):
-            return ImageSet(self.images[..., list(places)], self.labels, self.index)
-        return ImageSet(self.images.of_channels(places), self.labels, self.index)
+            return ImageSet(self.images[..., list(channels)], self.labels, self.index)
+        return ImageSet(self.images.of_channels(channels), self.labels, self.index)
 
     def to(self, device: torch.device | str) -> ImageSet:
         """Return the same images on ``device``."""
         return ImageSet(self.images.to(device), self.labels.to(device), self.index.to(device))
 
     def batches(self, rows: Iterable[Tensor]) -> Iterator[Tensor]:
-        """Yield the images of each batch of rows, (B,) on the CPU.
+        """Yield the images (B, H, W, C) of each batch of rows, (B,) on the CPU.
 
         While a batch is used, the next one is read if the images are on disk.
         """
@@ -71,10 +73,10 @@ def load(prepared: Artifact, part: Part, index: np.ndarray | None = None) -> Ima
     Args:
         prepared: a run of the stage ``prepare``.
         part: which part.
-        index: (n,) strictly increasing places in the part; all when not given.
+        index: (n,) strictly increasing positions in the part; all when not given.
 
     Raises:
-        DamagedArtifact: the file does not hold what the info says.
+        DamagedArtifact: the files do not hold what the description of the set says.
         ValueError: ``index`` is not increasing or leaves the part.
     """
     info = DataSetInfo.load(prepared)
@@ -86,22 +88,23 @@ def load(prepared: Artifact, part: Part, index: np.ndarray | None = None) -> Ima
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         if file.metadata.num_rows != count:
             raise DamagedArtifact(f"{path}: {file.metadata.num_rows} images instead of {count}")
-        if file.schema_arrow.field("image").type.byte_width != info.image_bytes:
-            raise DamagedArtifact(f"{path}: images are not of the shape {info.shape}")
         labels = file.read(columns=["label"])["label"].to_numpy()[index].astype(np.int64)
-        offsets = offsets_of(file, info.image_bytes)
         images = (
-            _in_memory(file, index, info.shape)
-            if offsets is None
-            else StoredImages(path, offsets[index], info.shape)
+            _in_memory(file, path, index, info.shape)
+            if "image" in file.schema_arrow.names
+            else _on_disk(prepared.file(stream_file(part)), index, (count, *info.shape))
         )
     if len(labels) and not 0 <= labels.min() <= labels.max() < len(info.classes):
         raise DamagedArtifact(f"{path}: labels leave the range of the {len(info.classes)} classes")
     return ImageSet(images, torch.from_numpy(labels), torch.from_numpy(index))
 
 
-def _in_memory(file: pq.ParquetFile, index: np.ndarray, shape: tuple[int, int, int]) -> Tensor:
+def _in_memory(
+    file: pq.ParquetFile, path: Path, index: np.ndarray, shape: tuple[int, int, int]
+) -> Tensor:
     """Read images (n, H, W, C) row group by row group."""
+    if file.schema_arrow.field("image").type.byte_width != math.prod(shape):
+        raise DamagedArtifact(f"{path}: images are not of the shape {shape}")
     images = np.empty((len(index), *shape), dtype=np.uint8)
     start = 0
     for group in range(file.num_row_groups):
@@ -111,6 +114,13 @@ def _in_memory(file: pq.ParquetFile, index: np.ndarray, shape: tuple[int, int, i
         images[first:last] = pixels.reshape(-1, *shape)[index[first:last] - start]
         start += len(table)
     return torch.from_numpy(images)
+
+
+def _on_disk(path: Path, index: np.ndarray, shape: tuple[int, ...]) -> StoredImages:
+    images = StoredImages(path, index)
+    if images.stored != shape:
+        raise DamagedArtifact(f"{path}: holds images {images.stored}, not {shape}")
+    return images
 
 
 def load_training(

@@ -10,20 +10,22 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Kind:
+class SourceFacts:
     """What is known of a source before its files are read.
 
     Attributes:
-        places: usual names of its files or folders; empty when the user has to give the path.
+        paths: usual names of its files or folders; empty when the user has to give the path.
         shape: side length and channels of its images, when they are always the same; without a
             side when the images are no squares, so that the user has to give ``image_size``.
+        num_classes: number of its classes, when it is always the same.
         smallest_class: number of training images of the class that has the fewest, when known.
         built_in: whether nothing has to be downloaded.
         flips: whether a mirrored image is as good as the image.
     """
 
-    places: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
     shape: tuple[int | None, int] | None = None
+    num_classes: int | None = None
     smallest_class: int | None = None
     built_in: bool = False
     flips: bool = True
@@ -36,7 +38,7 @@ class Images(Protocol):
     """
 
     def __getitem__(self, number: int, /) -> np.ndarray:
-        """Return one image, which may be read from disk only now."""
+        """Return one image (H, W, C), which may be read from disk only now."""
         ...
 
 
@@ -45,7 +47,7 @@ class RawPart:
     """The training or the test part of a data set, in its canonical order.
 
     Attributes:
-        labels: (N,) integers, places in the list of classes.
+        labels: (N,) integers, positions in the list of classes.
         images: the N images.
         name: what to call an image in a message.
     """
@@ -62,8 +64,8 @@ class RawData:
     Attributes:
         name: name of the data set.
         classes: names of the classes, by label.
-        channels: 1 when all images are grey, 3 for colour; others have to be in the ``Kind``, and
-            all images have them.
+        channels: 1 when all images are grey, 3 for colour; others have to be in the
+            ``SourceFacts``, and all images have them.
         train, test: the two parts.
         origin: file or folder name -> SHA-256 of the file, or of the folder's names and contents.
         normalisation: mean and standard deviation of each channel, where pixels range from 0 to 1,

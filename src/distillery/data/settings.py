@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from distillery.core.errors import UserError, unknown_name
+from distillery.core.errors import UnknownName, UserError
 from distillery.core.settings import FrozenModel
-from distillery.data.sources import registry
+from distillery.data import registry
+
+if TYPE_CHECKING:
+    from distillery.data.raw import SourceFacts
 
 _DRAWS = 2**48
 
@@ -39,7 +42,7 @@ class Source(FrozenModel):
     @classmethod
     def _known(cls, source: str) -> str:
         if source not in registry.names():
-            raise ValueError(str(unknown_name("data source", source, registry.names())))
+            raise ValueError(str(UnknownName("data source", source, registry.names())))
         return source
 
     @model_validator(mode="after")
@@ -50,7 +53,7 @@ class Source(FrozenModel):
 
     @model_validator(mode="after")
     def _suits_its_images(self) -> Source:
-        side, channels = registry.kind(self.source).shape or (0, 0)
+        side, channels = self.facts.shape or (0, 0)
         if channels > 3 and (self.channels or self.colour != "rgb"):
             raise ValueError(
                 f"images of '{self.source}' have {channels} channels, which are not colours alone: "
@@ -62,12 +65,32 @@ class Source(FrozenModel):
 
     @model_validator(mode="after")
     def _has_files(self) -> Source:
-        kind = registry.kind(self.source)
-        if kind.built_in and (self.path or self.sha256):
+        facts = self.facts
+        if facts.built_in and (self.path or self.sha256):
             raise ValueError(f"data source '{self.source}' is built in: leave out path and sha256")
-        if not kind.built_in and not kind.places and not self.path:
+        if not facts.built_in and not facts.paths and not self.path:
             raise ValueError(f"data source '{self.source}' needs a path")
         return self
+
+    @property
+    def facts(self) -> SourceFacts:
+        """What is known of the source before its files are read."""
+        return registry.facts(self.source)
+
+    @property
+    def known_shape(self) -> tuple[int, int] | None:
+        """Side length and channels of the images as far as the settings tell, else None."""
+        side, _ = self.facts.shape or (None, None)
+        side, channels = self.image_size or side, self.known_channels
+        return (side, channels) if side and channels else None
+
+    @property
+    def known_channels(self) -> int | None:
+        """How many channels the images have as far as the settings tell, else None."""
+        if self.colour == "lab":
+            return 3
+        _, channels = self.facts.shape or (None, None)
+        return self.channels or channels
 
 
 class Split(FrozenModel):
@@ -85,11 +108,16 @@ class Split(FrozenModel):
 
     @model_validator(mode="after")
     def _leaves_images(self) -> Split:
-        if self.per_class is not None and round(self.per_class * self.fraction) < 1:
+        if self.per_class is not None and self.images_per_class == 0:
             raise ValueError(
                 f"a fraction of {self.fraction:g} of per_class {self.per_class} leaves no image"
             )
         return self
+
+    @property
+    def images_per_class(self) -> int | None:
+        """Training images of each class, where ``per_class`` says how many."""
+        return None if self.per_class is None else round(self.per_class * self.fraction)
 
     def check(self, smallest: int | None) -> None:
         """Compare with the size of the data set's smallest class, if that is known.
@@ -103,10 +131,10 @@ class Split(FrozenModel):
         found = f"the smallest class has {smallest} training images"
         if self.validation_fraction:
             found += f", of which validation takes a share of {self.validation_fraction:g}"
-        if self.per_class is not None and round(self.per_class * self.fraction) > available + 0.5:
-            wanted = round(self.per_class * self.fraction)
+        wanted = self.images_per_class
+        if wanted is not None and wanted > available + 0.5:
             raise UserError(f"{wanted} images of each class wanted, but {found}")
-        if self.per_class is None and available * self.fraction < 1:
+        if wanted is None and available * self.fraction < 1:
             raise UserError(f"a fraction of {self.fraction:g} leaves a class empty: {found}")
 
 
@@ -141,12 +169,16 @@ class Augmentation(FrozenModel):
         return self
 
     def resolved(self, source: str) -> Augmentation:
-        """Return the augmentation with ``flip`` decided by what is known of a data source."""
-        flip = registry.kind(source).flips if self.flip is None else self.flip
+        """Return the augmentation with ``flip`` decided by what is known of a data source.
+
+        Raises:
+            UserError: there is no such source.
+        """
+        flip = registry.facts(source).flips if self.flip is None else self.flip
         return self.model_copy(update={"flip": flip})
 
     def output_side(self, side: int) -> int:
-        """Return the side length of what a network is shown of images with sides of ``side``."""
+        """Return the side length of what a network sees of images with sides of ``side``."""
         return self.size or side
 
     @property
@@ -156,7 +188,7 @@ class Augmentation(FrozenModel):
 
     @property
     def offsets(self) -> int:
-        """Number of places of a crop along one axis."""
+        """Number of offsets of a crop along one axis."""
         return 2 * self.pad + 1
 
     @property

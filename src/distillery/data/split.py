@@ -14,7 +14,7 @@ from distillery.data.info import DataSetInfo, part_file
 from distillery.data.settings import Split
 
 if TYPE_CHECKING:
-    from distillery.runs.artifacts import Workspace
+    from distillery.runs.produce import Workspace
 
 
 Settings = Split
@@ -47,7 +47,7 @@ def divide(
         classes: names of the classes, for messages.
 
     Returns:
-        Two sorted, disjoint arrays of places in ``labels``.
+        Two sorted, disjoint arrays (n,) and (m,) of positions in ``labels``.
 
     Raises:
         UserError: a class has too few images; the message names it.
@@ -57,8 +57,8 @@ def divide(
         seed = seed_for(settings.seed, "validation") % 2**32
         validation, pool = _share(pool, labels, settings.validation_fraction, seed, classes)
         _require_every_class(pool, labels, 1 - settings.validation_fraction, classes)
-    if settings.per_class is not None:
-        wanted = round(settings.per_class * settings.fraction)
+    wanted = settings.images_per_class
+    if wanted is not None:
         return _some_of_each(pool, labels, wanted, settings.seed, classes), validation
     if settings.fraction < 1:
         # The plain seed: with the same one, published few-shot runs drew the same images.

@@ -6,21 +6,24 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from distillery.core.devices import device_for_inference
 from distillery.core.progress import Progress
 from distillery.core.settings import FrozenModel
-from distillery.data.augmentation import apply_views, crop_parameters, normalise
+from distillery.data.augmentation import apply_views, crop_parameters
 from distillery.data.prepared import DataSetInfo, ImageSet, load_training
 from distillery.data.settings import Augmentation
 from distillery.embeddings.settings import ViewOrder
 from distillery.embeddings.slots import slot_name, write_slot
 from distillery.embeddings.views import ViewSchedule
 from distillery.models.base import Classifier
-from distillery.models.weights import channels_of, load_network
+from distillery.models.inference import in_batches, infer
+from distillery.models.settings import architecture_of
+from distillery.models.weights import load_network
 
 if TYPE_CHECKING:
-    from distillery.runs.artifacts import Workspace
+    from distillery.runs.produce import Workspace
 
 _BATCH = 512
 _PRECISIONS = {"half": torch.float16, "single": torch.float32}
@@ -39,40 +42,33 @@ class Settings(FrozenModel):
 
 def run(work: Workspace) -> None:
     """Write the slots that are not there yet; an interrupted cache goes on with the next one."""
-    settings = work.run.settings
-    prepared, teacher = work.inputs["prepared"], work.inputs["teacher"]
-    augmentation = Augmentation(**settings["augmentation"])
-    schedule = ViewSchedule(augmentation.views, **settings["views"])
+    settings = Settings.model_validate(work.run.settings)
+    prepared, split, teacher = (work.inputs[name] for name in ("prepared", "split", "teacher"))
+    augmentation = settings.augmentation
+    schedule = ViewSchedule(augmentation.views, settings.views.slots, settings.views.seed)
     device = device_for_inference(work.record)
-    seen = channels_of(teacher)
-    images = load_training(prepared, work.inputs["split"]).of_channels(seen).to(device)
-    info = DataSetInfo.load(prepared)
+    info, architecture = DataSetInfo.load(prepared), architecture_of(teacher)
+    seen = info.of_channels(architecture.channels)
+    images = load_training(prepared, split).of_channels(architecture.channels).to(device)
     network = load_network(teacher, info).to(device).to(memory_format=torch.channels_last)
-    metadata = {"teacher": teacher.key, "prepared": prepared.key, "split": work.inputs["split"].key}
+    metadata = {"teacher": teacher.key, "prepared": prepared.key, "split": split.key}
     index = images.index.cpu().numpy()
-    shape = info.shape[:2]
     with Progress("slots", schedule.slots) as progress:
         for slot in range(schedule.slots):
             path = work.out / slot_name(slot)
             if not path.exists():
                 views = torch.from_numpy(schedule.view(slot, index))
-                logits, embedding = outputs(
-                    network,
-                    images,
-                    info.of_channels(seen),
-                    augmentation,
-                    views,
-                    _PRECISIONS[settings["precision"]],
-                )
-                place = crop_parameters(views, augmentation, shape)
-                write_slot(path, index, views, place, logits, embedding, metadata)
+                dtype = _PRECISIONS[settings.precision]
+                logits, embedding = outputs(network, images, seen, augmentation, views, dtype)
+                crops = crop_parameters(views, augmentation, info.shape[:2])
+                write_slot(path, index, views, crops, logits, embedding, metadata)
             progress.advance()
     work.write_json(
         "cache.json",
         {
-            "arch": teacher.settings["arch"],
+            "arch": architecture.arch,
             "images": len(index),
-            "image_shape": shape,
+            "image_shape": info.shape[:2],
             "classes": len(info.classes),
             "embedding_dim": network.embedding_dim,
             "slots": schedule.slots,
@@ -80,25 +76,34 @@ def run(work: Workspace) -> None:
     )
 
 
-@torch.inference_mode()
 def outputs(
     network: Classifier,
     images: ImageSet,
     info: DataSetInfo,
     augmentation: Augmentation,
-    views: torch.Tensor,
+    views: Tensor,
     dtype: torch.dtype = torch.float32,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return a network's logits (N, C) and embeddings (N, D) for one view (N,) of each image.
+    """Return a network's logits (N, C) and embeddings (N, D) for one view of each image.
 
     Only these two arrays grow with N; pixels are augmented batch by batch.
+
+    Args:
+        network: in evaluation mode, on the device of the images.
+        images: the N images.
+        info: of the images as the network sees them.
+        augmentation: the settings that the views are of.
+        views: (N,) int64, the number of the view of each image.
+        dtype: type of the result.
     """
+
+    def augmented(rows: Tensor, pixels: Tensor) -> Tensor:
+        crops = crop_parameters(views[rows], augmentation, (pixels.shape[1], pixels.shape[2]))
+        return apply_views(pixels, crops, augmentation)
+
+    batches = in_batches(len(views), _BATCH)
     logits, embeddings = [], []
-    batches = torch.arange(len(views)).split(_BATCH)
-    for rows, pixels in zip(batches, images.batches(batches), strict=True):
-        place = crop_parameters(views[rows], augmentation, (pixels.shape[1], pixels.shape[2]))
-        pixels = apply_views(pixels, place, augmentation)
-        out = network(normalise(pixels, info.mean, info.std))
+    for out in infer(network, images, info, batches, augmented):
         logits.append(out.logits.to("cpu", dtype))
         embeddings.append(out.embedding.to("cpu", dtype))
     return torch.cat(logits).numpy(), torch.cat(embeddings).numpy()

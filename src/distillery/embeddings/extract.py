@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from distillery.data.prepared import ImageSet
     from distillery.models.base import Classifier
-    from distillery.runs.artifacts import Artifact, Workspace
+    from distillery.runs.artifact import Artifact
+    from distillery.runs.produce import Workspace
 
 Normalisation = Literal["target", "network", "half"]
 """Mean and deviation that pixels are normalised with: of the images' own data set, of the one that
@@ -57,17 +58,15 @@ def run(work: Workspace) -> None:
     """Write ``train.parquet`` and ``test.parquet``.
 
     Inputs: ``network``, ``source``, the data set that it was trained on, and ``prepared``, the one
-    to look at. Setting: ``normalisation``.
-
-    Raises:
-        UserError: the network cannot see these images.
+    to look at; it is an error if the network cannot see these images.
     """
     from distillery.core.devices import device_for_inference
     from distillery.data.prepared import load
     from distillery.models.weights import channels_of, load_network
 
     trained, source, target = (work.inputs[name] for name in ("network", "source", "prepared"))
-    info = seen_info(trained, source, target, work.run.settings["normalisation"])
+    settings = Settings.model_validate(work.run.settings)
+    info = seen_info(trained, source, target, settings.normalisation)
     device = device_for_inference(work.record)
     network = load_network(trained, DataSetInfo.load(source)).to(device)
     parts: tuple[Part, ...] = ("train", "test")
@@ -101,6 +100,7 @@ def seen_info(
         UserError: the channels mean something else in the two sets, or the network's own images
             are no squares.
     """
+    from distillery.data.settings import Source
     from distillery.models.weights import channels_of
 
     own, info = DataSetInfo.load(source), DataSetInfo.load(target)
@@ -109,11 +109,11 @@ def seen_info(
             f"data set '{info.name}': its images have {_counted(info)}, those of the network "
             f"{_counted(own)}; both need as many (see `channels` of the data sets)"
         )
-    colours = [each.settings.get("colour") for each in (source, target)]
-    if colours[0] != colours[1]:
+    learned, found = (Source.model_validate(each.settings).colour for each in (source, target))
+    if learned != found:
         raise UserError(
-            f"data set '{info.name}': its `colour` is {colours[1]}, but the network has learned "
-            f"from {colours[0]}; give both sets the same"
+            f"data set '{info.name}': its `colour` is {found}, but the network has learned "
+            f"from {learned}; give both sets the same"
         )
     if own.shape[:2] != info.shape[:2] and own.shape[0] != own.shape[1]:
         raise UserError(
@@ -142,14 +142,14 @@ def resized(images: Tensor, shape: tuple[int, int]) -> Tensor:
     """
     import torch
 
-    from distillery.data.boxes import Boxes, show
+    from distillery.data.boxes import Boxes, resize_boxes
 
     batch, height, width, _ = images.shape
     if (height, width) == shape:
         return images
     corner = torch.zeros(batch, dtype=torch.int64, device=images.device)
     whole = Boxes(corner, corner, corner + height, corner + width, flip=corner.bool())
-    return show(images, whole, shape[0])
+    return resize_boxes(images, whole, shape[0])
 
 
 def _write(path: Path, network: Classifier, images: ImageSet, info: DataSetInfo) -> None:
@@ -169,16 +169,12 @@ def _embeddings(
     network: Classifier, images: ImageSet, info: DataSetInfo
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the labels (B,) and embeddings (B, D) of each batch."""
-    import torch
+    from distillery.models.inference import in_batches, infer
 
-    from distillery.data.augmentation import normalise
-
-    batches = torch.arange(len(images)).split(_BATCH)
-    for rows, pixels in zip(batches, images.batches(batches), strict=True):
-        shown = normalise(resized(pixels, info.shape[:2]), info.mean, info.std)
-        with torch.inference_mode():
-            embedding = network(shown).embedding
-        yield images.labels.cpu()[rows].numpy(), embedding.float().cpu().numpy()
+    batches = in_batches(len(images), _BATCH)
+    found = infer(network, images, info, batches, lambda _, pixels: resized(pixels, info.shape[:2]))
+    for rows, out in zip(batches, found, strict=True):
+        yield images.labels.cpu()[rows].numpy(), out.embedding.float().cpu().numpy()
 
 
 def _counted(info: DataSetInfo) -> str:

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from distillery.core.columns import as_matrix
 from distillery.core.errors import DamagedArtifact
-from distillery.data.settings import Augmentation
+from distillery.embeddings.embed import Settings
 from distillery.embeddings.slots import slot_name, views_of
 from distillery.models.base import Outputs
 
 if TYPE_CHECKING:
-    from distillery.runs.artifacts import Artifact
+    from distillery.runs.artifact import Artifact
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,8 @@ class EmbeddingCache:
             index: (N,) images of the training set that will be asked for, in order.
         """
         self.artifact = artifact
-        self.slots: int = artifact.settings["views"]["slots"]
+        self._settings = Settings.model_validate(artifact.settings)
         self._index = index
-        self._augmentation = Augmentation(**artifact.settings["augmentation"])
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="slot")
         self._next: tuple[int, Future[Slot]] | None = None
 
@@ -71,7 +70,7 @@ class EmbeddingCache:
             slot = self._next[1].result()
         else:
             slot = self._read(number)
-        following = (number + 1) % self.slots
+        following = (number + 1) % self._settings.views.slots
         self._next = following, self._pool.submit(self._read, following)
         return Slot(slot.views.to(device), slot.logits.to(device), slot.embedding.to(device))
 
@@ -84,7 +83,7 @@ class EmbeddingCache:
             )
         height, width = self.artifact.json("cache.json")["image_shape"]
         try:
-            views = views_of(table, self._augmentation, (height, width))
+            views = views_of(table, self._settings.augmentation, (height, width))
         except DamagedArtifact as error:
             raise DamagedArtifact(f"{path}: {error}") from None
         # Copies, since what is mapped from the file cannot be written to.

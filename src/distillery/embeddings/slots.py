@@ -1,6 +1,6 @@
 """The Parquet format of a teacher cache: one file a slot.
 
-Columns: ``index`` (int32, place in the canonical training part), ``crop_top``, ``crop_left``
+Columns: ``index`` (int32, row of the canonical training part), ``crop_top``, ``crop_left``
 (int16, pixels) and ``flip`` (bool) of the view, ``logits`` and ``embedding`` (fixed-size lists of
 float16 or float32). Random boxes also have ``crop_height``, ``crop_width`` (int16) and ``view``
 (int64), the number that they were drawn from. The file's metadata names the teacher's and the
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from distillery.core.columns import as_column
 from distillery.core.errors import DamagedArtifact
+from distillery.core.files import atomic_writer
 from distillery.data.augmentation import CropFlip, crop_parameters, encode
 from distillery.data.boxes import Boxes
 from distillery.data.settings import Augmentation
@@ -33,7 +34,7 @@ def write_slot(
     path: Path,
     index: np.ndarray,
     views: Tensor,
-    place: CropFlip | Boxes,
+    crops: CropFlip | Boxes,
     logits: np.ndarray,
     embedding: np.ndarray,
     metadata: dict[str, str],
@@ -44,7 +45,7 @@ def write_slot(
         path: where to write.
         index: (N,) images.
         views: (N,) int64, the number of the view of each.
-        place: what these views show.
+        crops: what these views show.
         logits: (N, C) in the precision to store.
         embedding: (N, D) in the precision to store.
         metadata: what the file should say of its origin.
@@ -52,21 +53,20 @@ def write_slot(
     table = pa.table(
         {
             "index": pa.array(index.astype(np.int32)),
-            **_columns(views, place),
+            **_columns(views, crops),
             "logits": as_column(logits),
             "embedding": as_column(embedding),
         }
     ).replace_schema_metadata(metadata)
-    temporary = path.with_suffix(".tmp")
-    pq.write_table(
-        table,
-        temporary,
-        compression="none",
-        use_dictionary=False,
-        write_page_checksum=True,
-        row_group_size=len(index),
-    )
-    temporary.replace(path)
+    with atomic_writer(path) as file:
+        pq.write_table(
+            table,
+            file,
+            compression="none",
+            use_dictionary=False,
+            write_page_checksum=True,
+            row_group_size=len(index),
+        )
 
 
 def views_of(table: pa.Table, augmentation: Augmentation, shape: tuple[int, int]) -> Tensor:
@@ -97,16 +97,16 @@ def views_of(table: pa.Table, augmentation: Augmentation, shape: tuple[int, int]
     return views
 
 
-def _columns(views: Tensor, place: CropFlip | Boxes) -> dict[str, pa.Array]:
+def _columns(views: Tensor, crops: CropFlip | Boxes) -> dict[str, pa.Array]:
     """Return the columns that say what is shown of each image."""
     columns = {
-        "crop_top": _short(place.top),
-        "crop_left": _short(place.left),
-        "flip": pa.array(place.flip.numpy().astype(bool)),
+        "crop_top": _short(crops.top),
+        "crop_left": _short(crops.left),
+        "flip": pa.array(crops.flip.numpy().astype(bool)),
     }
-    if isinstance(place, Boxes):
-        columns["crop_height"] = _short(place.height)
-        columns["crop_width"] = _short(place.width)
+    if isinstance(crops, Boxes):
+        columns["crop_height"] = _short(crops.height)
+        columns["crop_width"] = _short(crops.width)
         columns["view"] = pa.array(views.numpy().astype(np.int64))
     return columns
 

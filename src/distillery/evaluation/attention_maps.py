@@ -10,89 +10,100 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import Field
 
 from distillery.core.randomness import generator
 from distillery.core.settings import FrozenModel
 from distillery.data.info import DataSetInfo
+from distillery.evaluation.base import METRICS, Protocol, write_details
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from distillery.data.prepared import ImageSet
-    from distillery.runs.artifacts import Artifact, Workspace
-
-TITLE = "Attention maps"
+    from distillery.runs.artifact import Artifact
+    from distillery.runs.produce import Workspace
 
 _BATCH = 250
 
 
-class Options(FrozenModel):
-    """Options of the protocol."""
+class AttentionMaps(Protocol):
+    """Spatial maps of the last stage, and their similarity to the teacher's."""
 
-    images: int = Field(default=8, ge=1, le=64)
-    """How many images are shown, of one class each; fewer where there are fewer classes."""
-    sample: int = Field(default=2000, ge=1)
-    """How many test images the similarity to the teacher is the mean of; all where there are no
-    more."""
-    seed: int = Field(default=0, ge=0)
-    """Seed of the choice of classes and images, which is the same for all networks."""
+    title = "Attention maps"
+    uses_device = True
+
+    class Options(FrozenModel):
+        """Options of the protocol."""
+
+        images: int = Field(default=8, ge=1, le=64)
+        """How many images are shown, of one class each; fewer where there are fewer classes."""
+        sample: int = Field(default=2000, ge=1)
+        """How many test images the similarity to the teacher is the mean of; all where there are no
+        more."""
+        seed: int = Field(default=0, ge=0)
+        """Seed of the choice of classes and images, which is the same for all networks."""
+
+    options: Options
+
+    def run(self, work: Workspace) -> None:
+        """Write ``metrics.json`` and ``details.parquet``.
+
+        Metrics: ``map_cosine``, mean cosine similarity (0..1) of the network's and the teacher's
+        map of an image; an image without any activity in one of them counts as 0.
+
+        Details, a row an image: ``position`` in the test set, ``label``, ``class``, ``predicted``
+        and ``predicted_class``; ``height``, ``width``, ``channels`` and ``image``, its pixels as
+        bytes row by row; ``map``, the network's, height * width numbers that are not negative.
+        """
+        import torch
+
+        from distillery.data.prepared import load
+
+        options = self.options
+        prepared = work.inputs["prepared"]
+        info, test = DataSetInfo.load(prepared), load(prepared, "test")
+        sample = choose_sample(len(test), options)
+        own, _ = observe(work, work.inputs["network"], test, sample)
+        teacher, _ = observe(work, work.inputs["teacher"], test, sample)
+        work.write_json(METRICS, {"map_cosine": mean_cosine(own, teacher)})
+        chosen = choose_images(test.labels.numpy(), options)
+        maps, predicted = observe(work, work.inputs["network"], test, chosen)
+        labels = test.labels.numpy()[chosen]
+        (images,) = test.batches([torch.from_numpy(chosen)])
+        height, width, channels = info.shape
+        table = pa.table(
+            {
+                "position": chosen,
+                "label": labels,
+                "class": [info.classes[label] for label in labels],
+                "predicted": predicted,
+                "predicted_class": [info.classes[label] for label in predicted],
+                **{
+                    name: np.full(len(chosen), value)
+                    for name, value in (
+                        ("height", height),
+                        ("width", width),
+                        ("channels", channels),
+                    )
+                },
+                "image": [pixels.tobytes() for pixels in images.numpy()],
+                "map": list(maps.reshape(len(chosen), -1)),
+            }
+        )
+        write_details(work, table)
 
 
-def run(work: Workspace) -> None:
-    """Write ``metrics.json`` and ``details.parquet``.
-
-    Metrics: ``map_cosine``, mean cosine similarity (0..1) of the network's and the teacher's map of
-    an image; an image without any activity in one of them counts as 0.
-
-    Details, a row an image: ``position`` in the test set, ``label``, ``class``, ``predicted`` and
-    ``predicted_class``; ``height``, ``width``, ``channels`` and ``image``, its pixels as bytes row
-    by row; ``map``, the network's, height * width numbers that are not negative.
-    """
-    from distillery.data.prepared import load
-
-    options = Options(**work.run.settings["options"])
-    prepared = work.inputs["prepared"]
-    info, test = DataSetInfo.load(prepared), load(prepared, "test")
-    sample = choose_sample(len(test), options)
-    own, _ = observe(work, work.inputs["network"], test, sample)
-    teacher, _ = observe(work, work.inputs["teacher"], test, sample)
-    work.write_json("metrics.json", {"map_cosine": mean_cosine(own, teacher)})
-    chosen = choose_images(test.labels.numpy(), options)
-    maps, predicted = observe(work, work.inputs["network"], test, chosen)
-    labels = test.labels.numpy()[chosen]
-    height, width, channels = info.shape
-    table = pa.table(
-        {
-            "position": chosen,
-            "label": labels,
-            "class": [info.classes[label] for label in labels],
-            "predicted": predicted,
-            "predicted_class": [info.classes[label] for label in predicted],
-            **{
-                name: np.full(len(chosen), value)
-                for name, value in (("height", height), ("width", width), ("channels", channels))
-            },
-            "image": [pixels.tobytes() for pixels in _pixels(test, chosen).numpy()],
-            "map": list(maps.reshape(len(chosen), -1)),
-        }
-    )
-    pq.write_table(
-        table, work.out / "details.parquet", compression="zstd", write_page_checksum=True
-    )
-
-
-def choose_sample(count: int, options: Options) -> np.ndarray:
-    """Return the places, increasing, of the images that the similarity is measured on."""
+def choose_sample(count: int, options: AttentionMaps.Options) -> np.ndarray:
+    """Return the rows (n,), increasing, of the images that the similarity is measured on."""
     if count <= options.sample:
         return np.arange(count)
     random = generator(options.seed, "attention-maps/sample")
     return np.sort(random.choice(count, options.sample, replace=False))
 
 
-def choose_images(labels: np.ndarray, options: Options) -> np.ndarray:
-    """Return the places of the images to show: one of each of some classes, ordered by class.
+def choose_images(labels: np.ndarray, options: AttentionMaps.Options) -> np.ndarray:
+    """Return the rows (n,) of the images to show: one of each of some classes, ordered by class.
 
     Args:
         labels: (N,) integers, of all test images.
@@ -104,26 +115,24 @@ def choose_images(labels: np.ndarray, options: Options) -> np.ndarray:
 
 
 def observe(
-    work: Workspace, trained: Artifact, test: ImageSet, places: np.ndarray
+    work: Workspace, trained: Artifact, test: ImageSet, rows: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return a network's maps (n, H, W) float32 and predictions (n,) for some test images."""
+    """Return a network's maps (n, H, W) float32 and predictions (n,) for the rows (n,)."""
     import torch
 
     from distillery.core.devices import device_for_inference
-    from distillery.data.augmentation import normalise
+    from distillery.models.inference import infer
     from distillery.models.weights import channels_of, load_network
 
     info, channels = DataSetInfo.load(work.inputs["prepared"]), channels_of(trained)
     device = device_for_inference(work.record)
     network = load_network(trained, info).to(device).to(memory_format=torch.channels_last)
-    seen, shown = info.of_channels(channels), test.of_channels(channels)
+    shown, seen = test.of_channels(channels).to(device), info.of_channels(channels)
+    batches = torch.split(torch.from_numpy(rows), _BATCH)
     maps, predicted = [], []
-    with torch.inference_mode():
-        for rows in np.array_split(places, max(1, len(places) // _BATCH)):
-            pixels = normalise(_pixels(shown, rows).to(device), seen.mean, seen.std)
-            outputs = network(pixels, features=True)
-            maps.append(spatial_attention(outputs.features[-1], info.shape[0], info.shape[1]).cpu())
-            predicted.append(outputs.logits.argmax(dim=1).cpu())
+    for outputs in infer(network, shown, seen, batches, features=True):
+        maps.append(spatial_attention(outputs.features[-1], info.shape[0], info.shape[1]).cpu())
+        predicted.append(outputs.logits.argmax(dim=1).cpu())
     return torch.cat(maps).numpy(), torch.cat(predicted).numpy()
 
 
@@ -141,10 +150,3 @@ def mean_cosine(own: np.ndarray, other: np.ndarray) -> float:
     products = np.einsum("np,np->n", first, second)
     lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
     return float(np.divide(products, lengths, where=lengths > 0, out=np.zeros(len(own))).mean())
-
-
-def _pixels(test: ImageSet, places: np.ndarray) -> Tensor:
-    """Return the pixels of some images, (n, H, W, C) uint8."""
-    import torch
-
-    return test.images[torch.from_numpy(places)]

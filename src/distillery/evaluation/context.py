@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from distillery.models.base import ModelSpec
+    from distillery.training.settings import Training
 
 Shape = tuple[int, int] | None
 """Side length and channels of the images of a data set; None when they are not known."""
@@ -18,18 +18,13 @@ class PlanContext(NamedTuple):
     Attributes:
         network: the network.
         teacher: its first teacher, or itself.
-        training: how it is trained; nothing for an imported network.
+        training: how it is trained; None for an imported network.
         source: images of the data set that it is trained on.
         target: images of the data set that the protocol looks at, if it is another one.
     """
 
     network: ModelSpec
     teacher: ModelSpec
-    training: Mapping[str, Any]
+    training: Training | None
     source: Shape
     target: Shape
-
-
-TRAINED_WITH = "trained-with-"
-"""What the names of inputs begin with that a network was trained with, where a protocol sees them:
-its ``split``, its ``teacher`` or ``embeddings``, and ``cached``, the teacher of the latter."""

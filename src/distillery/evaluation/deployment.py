@@ -22,92 +22,98 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from distillery.core.errors import DistilleryError, UserError
-from distillery.core.measuring import Clock, summary, write_timings
+from distillery.core.measuring import MIB, Clock, summary, timings
 from distillery.core.randomness import generator
 from distillery.core.settings import FrozenModel
-from distillery.data.augmentation import normalise
 from distillery.data.info import DataSetInfo, Part
 from distillery.data.prepared import ImageSet, load
+from distillery.evaluation.base import METRICS, Protocol, write_details
+from distillery.evaluation.metrics import percent_equal
 from distillery.models.base import Classifier
+from distillery.models.inference import in_batches, normalised
 from distillery.models.weights import channels_of, load_network
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-    from distillery.runs.artifacts import Artifact, Workspace
-
-TITLE = "Deployment"
+    from distillery.runs.artifact import Artifact
+    from distillery.runs.produce import Workspace
 
 _INPUT, _OUTPUT = "images", "logits"
 _TOLERANCE = 1e-4
 _BATCH = 250
-_MIB = 2**20
 
 
-class Options(FrozenModel):
-    """Options of the protocol."""
+class Deployment(Protocol):
+    """Size, latency and accuracy of the exported network."""
 
-    opset: int = Field(default=20, ge=18, le=23)
-    """Version of the ONNX operators."""
-    quantisation: Literal["static", "dynamic"] = "static"
-    """Whether the ranges of activations are fixed beforehand, from calibration images, or found
-    anew for each image. Weights are quantised beforehand in both."""
-    calibration_images: int = Field(default=512, ge=1)
-    """Training images, drawn at random, that a static quantisation finds the ranges with."""
-    narrow_weights: bool = True
-    """Whether a static quantisation uses 7 bits of a weight's 8, so that sums do not saturate on
-    processors that add up products in 16 bits, those without VNNI."""
-    test_images: int | None = Field(default=None, ge=1)
-    """Test images, drawn at random, that accuracy is measured with; all when not given."""
-    warmup: int = Field(default=50, ge=1, le=10_000)
-    """Images classified before the timed ones."""
-    repeats: int = Field(default=500, ge=2, le=100_000)
-    """Timed images."""
-    threads: int = Field(default=1, ge=1, le=256)
-    """CPU threads."""
+    title = "Deployment"
+    exclusive = True
 
+    class Options(FrozenModel):
+        """Options of the protocol."""
 
-def run(work: Workspace) -> None:
-    """Write ``student.onnx``, ``student-int8.onnx``, ``metrics.json`` and ``details.parquet``.
+        opset: int = Field(default=20, ge=18, le=23)
+        """Version of the ONNX operators."""
+        quantisation: Literal["static", "dynamic"] = "static"
+        """Whether the ranges of activations are fixed beforehand, from calibration images, or found
+        anew for each image. Weights are quantised beforehand in both."""
+        calibration_images: int = Field(default=512, ge=1)
+        """Training images, drawn at random, that a static quantisation finds the ranges with."""
+        narrow_weights: bool = True
+        """Whether a static quantisation uses 7 bits of a weight's 8, so that sums do not saturate
+        on processors that add up products in 16 bits, those without VNNI."""
+        test_images: int | None = Field(default=None, ge=1)
+        """Test images, drawn at random, that accuracy is measured with; all when not given."""
+        warmup: int = Field(default=50, ge=1, le=10_000)
+        """Images classified before the timed ones."""
+        repeats: int = Field(default=500, ge=2, le=100_000)
+        """Timed images."""
+        threads: int = Field(default=1, ge=1, le=256)
+        """CPU threads."""
 
-    The files of a teacher are ``teacher.onnx`` and ``teacher-int8.onnx``. Metrics of both, with the
-    prefixes ``float`` and ``int8``: ``..._mb``, size in MiB; ``..._ms`` with the quartiles
-    ``..._ms_q1`` and ``..._ms_q3``, milliseconds to classify one image; ``..._top1``, accuracy in
-    percent. ``agreement`` is the share of images that both put into one class, in percent;
-    ``largest_difference`` the largest one between the logits of the exported network and of the
-    network in PyTorch; ``opset`` and ``test_images`` are what was used.
+    options: Options
 
-    Columns of the details: ``measure`` (``float``, ``int8``), ``repeat``, ``milliseconds``,
-    ``device``.
+    def run(self, work: Workspace) -> None:
+        """Write ``student.onnx``, ``student-int8.onnx``, ``metrics.json`` and ``details.parquet``.
 
-    Raises:
-        UserError: there are fewer images than the options ask for.
-        DistilleryError: the exported network is another function than the network.
-    """
-    options = Options(**work.run.settings["options"])
-    torch.set_num_threads(options.threads)
-    work.record["device"] = f"cpu ({torch.backends.cpu.get_cpu_capability()})"
-    prepared, trained = work.inputs["prepared"], work.inputs["network"]
-    info = DataSetInfo.load(prepared)
-    network = load_network(trained, info)
-    info = info.of_channels(channels_of(trained))
-    role = "student" if "method" in trained.settings else "teacher"
-    paths = {"float": work.out / f"{role}.onnx", "int8": work.out / f"{role}-int8.onnx"}
-    export(network, info, paths["float"], options.opset, {"run": trained.key})
-    quantise(paths["float"], paths["int8"], options, _calibration(prepared, trained, options))
-    sessions = {name: open_session(path, options.threads) for name, path in paths.items()}
-    test = _draw(prepared, trained, "test", options.test_images, "test_images")
-    logits = _classify(network, sessions, test, info)
-    check_same(logits["float"], logits["torch"])
-    image = next(_normalised(test, info))[:1]
-    times = Clock(torch.device("cpu"), options.warmup, options.repeats).time(
-        {name: partial(session.run, None, {_INPUT: image}) for name, session in sessions.items()}
-    )
-    figures = {f"{name}_mb": path.stat().st_size / _MIB for name, path in paths.items()}
-    figures |= {"opset": options.opset, "test_images": len(test)}
-    figures |= summary(times) | _compare(logits, test.labels.numpy())
-    work.write_json("metrics.json", figures)
-    write_timings(work.out / "details.parquet", times, work.record["device"])
+        The files of a teacher are ``teacher.onnx`` and ``teacher-int8.onnx``. Metrics of both, with
+        the prefixes ``float`` and ``int8``: ``..._mb``, size in MiB; ``..._ms`` with the quartiles
+        ``..._ms_q1`` and ``..._ms_q3``, milliseconds to classify one image; ``..._top1``, accuracy
+        in percent. ``agreement`` is the share of images that both put into one class, in percent;
+        ``largest_difference`` the largest one between the logits of the exported network and of the
+        network in PyTorch; ``opset`` and ``test_images`` are what was used.
+
+        Columns of the details: ``measure`` (``float``, ``int8``), ``repeat``, ``milliseconds``,
+        ``device``.
+        """
+        options = self.options
+        torch.set_num_threads(options.threads)
+        work.record["device"] = f"cpu ({torch.backends.cpu.get_cpu_capability()})"
+        prepared, trained = work.inputs["prepared"], work.inputs["network"]
+        info = DataSetInfo.load(prepared)
+        network = load_network(trained, info)
+        info = info.of_channels(channels_of(trained))
+        role = "student" if trained.manifest["stage"] == "train-student" else "teacher"
+        paths = {"float": work.out / f"{role}.onnx", "int8": work.out / f"{role}-int8.onnx"}
+        export(network, info, paths["float"], options.opset, {"run": trained.key})
+        quantise(paths["float"], paths["int8"], options, _calibration(prepared, trained, options))
+        sessions = {name: open_session(path, options.threads) for name, path in paths.items()}
+        test = _draw(prepared, trained, "test", options.test_images, "test_images")
+        logits = _classify(network, sessions, test, info)
+        check_same(logits["float"], logits["torch"])
+        image = next(_arrays(test, info))[:1]
+        times = Clock(torch.device("cpu"), options.warmup, options.repeats).time(
+            {
+                name: partial(session.run, None, {_INPUT: image})
+                for name, session in sessions.items()
+            }
+        )
+        metrics = {f"{name}_mb": path.stat().st_size / MIB for name, path in paths.items()}
+        metrics |= {"opset": options.opset, "test_images": len(test)}
+        metrics |= summary(times) | _compare(logits, test.labels.numpy())
+        work.write_json(METRICS, metrics)
+        write_details(work, timings(times, work.record["device"]))
 
 
 def export(
@@ -147,7 +153,9 @@ def export(
     onnx.save(model, path)
 
 
-def quantise(source: Path, target: Path, options: Options, images: Iterator[np.ndarray]) -> None:
+def quantise(
+    source: Path, target: Path, options: Deployment.Options, images: Iterator[np.ndarray]
+) -> None:
     """Write an exported network with 8-bit weights and activations.
 
     Args:
@@ -158,7 +166,8 @@ def quantise(source: Path, target: Path, options: Options, images: Iterator[np.n
     """
     from onnxruntime import quantization
 
-    class Reader(quantization.CalibrationDataReader):
+    class Reader:
+        # All that ONNX Runtime asks of its untyped CalibrationDataReader.
         def get_next(self) -> dict[str, np.ndarray] | None:
             batch = next(images, None)
             return None if batch is None else {_INPUT: batch}
@@ -224,18 +233,24 @@ def _silence() -> Iterator[None]:
             logging.disable(before)
 
 
-def _calibration(prepared: Artifact, trained: Artifact, options: Options) -> Iterator[np.ndarray]:
+def _calibration(
+    prepared: Artifact, trained: Artifact, options: Deployment.Options
+) -> Iterator[np.ndarray]:
     if options.quantisation == "dynamic":
         return iter(())
     info = DataSetInfo.load(prepared).of_channels(channels_of(trained))
     wanted = options.calibration_images
-    return _normalised(_draw(prepared, trained, "train", wanted, "calibration_images"), info)
+    return _arrays(_draw(prepared, trained, "train", wanted, "calibration_images"), info)
 
 
 def _draw(
     prepared: Artifact, trained: Artifact, part: Part, wanted: int | None, option: str
 ) -> ImageSet:
-    """Return random images of a part as the network sees them, or all of them."""
+    """Return random images of a part as the network sees them, or all of them.
+
+    Raises:
+        UserError: there are fewer images than the option asks for.
+    """
     available = DataSetInfo.load(prepared).counts[part]
     if wanted is not None and wanted > available:
         raise UserError(
@@ -247,9 +262,9 @@ def _draw(
     return load(prepared, part, np.sort(chosen)).of_channels(channels_of(trained))
 
 
-def _normalised(images: ImageSet, info: DataSetInfo) -> Iterator[np.ndarray]:
-    for start in range(0, len(images), _BATCH):
-        pixels = normalise(images.images[start : start + _BATCH], info.mean, info.std)
+def _arrays(images: ImageSet, info: DataSetInfo) -> Iterator[np.ndarray]:
+    """Yield batches of normalised images, each (B, C, H, W)."""
+    for pixels in normalised(images, info, in_batches(len(images), _BATCH)):
         yield np.ascontiguousarray(pixels.numpy())
 
 
@@ -262,7 +277,7 @@ def _classify(
 ) -> dict[str, np.ndarray]:
     """Return the logits (N, C) by each session, and by the network under the name ``torch``."""
     found: dict[str, list[np.ndarray]] = {name: [] for name in (*sessions, "torch")}
-    for batch in _normalised(images, info):
+    for batch in _arrays(images, info):
         found["torch"].append(network(torch.from_numpy(batch)).logits.numpy())
         for name, session in sessions.items():
             found[name] += session.run([_OUTPUT], {_INPUT: batch})
@@ -270,7 +285,11 @@ def _classify(
 
 
 def check_same(exported: np.ndarray, original: np.ndarray) -> None:
-    """Raise ``DistilleryError`` if logits (N, C) differ by more than rounding errors explain."""
+    """Check that logits (N, C) differ by no more than rounding errors explain.
+
+    Raises:
+        DistilleryError: the exported network is another function than the original.
+    """
     difference = np.abs(exported - original).max()
     # Rounding errors grow with the logits.
     allowed = _TOLERANCE * max(1.0, np.abs(original).max())
@@ -286,8 +305,8 @@ def _compare(logits: Mapping[str, np.ndarray], labels: np.ndarray) -> dict[str, 
     """Return the metrics that come from logits (N, C) and labels (N,)."""
     by_float, by_int8 = (logits[name].argmax(axis=1) for name in ("float", "int8"))
     return {
-        "float_top1": 100 * float((by_float == labels).mean()),
-        "int8_top1": 100 * float((by_int8 == labels).mean()),
-        "agreement": 100 * float((by_int8 == by_float).mean()),
+        "float_top1": percent_equal(by_float, labels),
+        "int8_top1": percent_equal(by_int8, labels),
+        "agreement": percent_equal(by_int8, by_float),
         "largest_difference": float(np.abs(logits["float"] - logits["torch"]).max()),
     }

@@ -11,26 +11,31 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator
 
 from distillery.core.settings import FrozenModel
-
-TITLE = "Ensembles of teachers"
+from distillery.evaluation.base import Study
 
 Count = Annotated[int, Field(ge=1)]
 
 
-class Options(FrozenModel):
-    """Options of the study."""
+class EnsembleSize(Study):
+    """Students of one teacher, two, four and six."""
 
-    teachers: tuple[Count, ...] = Field(default=(1, 2, 4, 6), min_length=1)
-    """Numbers of teachers: the first so many of those that the pair names."""
+    title = "Ensembles of teachers"
 
-    @field_validator("teachers")
-    @classmethod
-    def _distinct(cls, teachers: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(teachers)) < len(teachers):
-            raise ValueError("a number of teachers is named twice")
-        return teachers
+    class Options(FrozenModel):
+        """Options of the study."""
 
+        teachers: tuple[Count, ...] = Field(default=(1, 2, 4, 6), min_length=1)
+        """Numbers of teachers: the first so many of those that the pair names."""
 
-def vary(options: Options) -> dict[str, Any]:
-    """Return the axis of the study."""
-    return {"teachers": list(options.teachers)}
+        @field_validator("teachers")
+        @classmethod
+        def _distinct(cls, teachers: tuple[int, ...]) -> tuple[int, ...]:
+            if len(set(teachers)) < len(teachers):
+                raise ValueError("a number of teachers is named twice")
+            return teachers
+
+    options: Options
+
+    def vary(self) -> dict[str, Any]:
+        """Return the axis of the study."""
+        return {"teachers": list(self.options.teachers)}

@@ -12,26 +12,31 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator
 
 from distillery.core.settings import FrozenModel
-
-TITLE = "Few-shot distillation"
+from distillery.evaluation.base import Study
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
 
 
-class Options(FrozenModel):
-    """Options of the study."""
+class FewShot(Study):
+    """Students of a part of the training images."""
 
-    fractions: tuple[Fraction, ...] = Field(default=(0.25, 0.5, 0.75, 1.0), min_length=1)
-    """Shares of each class's training images. The seed of the data set's `split` draws them."""
+    title = "Few-shot distillation"
 
-    @field_validator("fractions")
-    @classmethod
-    def _distinct(cls, fractions: tuple[float, ...]) -> tuple[float, ...]:
-        if len(set(fractions)) < len(fractions):
-            raise ValueError("a fraction is named twice")
-        return fractions
+    class Options(FrozenModel):
+        """Options of the study."""
 
+        fractions: tuple[Fraction, ...] = Field(default=(0.25, 0.5, 0.75, 1.0), min_length=1)
+        """Shares of each class's training images. The seed of the data set's `split` draws them."""
 
-def vary(options: Options) -> dict[str, Any]:
-    """Return the axis of the study."""
-    return {"split": {"fraction": list(options.fractions)}}
+        @field_validator("fractions")
+        @classmethod
+        def _distinct(cls, fractions: tuple[float, ...]) -> tuple[float, ...]:
+            if len(set(fractions)) < len(fractions):
+                raise ValueError("a fraction is named twice")
+            return fractions
+
+    options: Options
+
+    def vary(self) -> dict[str, Any]:
+        """Return the axis of the study."""
+        return {"split": {"fraction": list(self.options.fractions)}}

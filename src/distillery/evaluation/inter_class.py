@@ -12,57 +12,59 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import Field
 from scipy.stats import zscore
 
 from distillery.core.columns import as_column
 from distillery.core.settings import FrozenModel
 from distillery.data.info import DataSetInfo
+from distillery.evaluation.base import METRICS, Protocol, write_details
+from distillery.evaluation.metrics import defined
 from distillery.models import predictions
 
 if TYPE_CHECKING:
-    from distillery.runs.artifacts import Workspace
-
-TITLE = "Inter-class correlation"
+    from distillery.runs.produce import Workspace
 
 
-class Options(FrozenModel):
-    """Options of the protocol."""
+class InterClass(Protocol):
+    """Differences of two matrices with a row and a column for each class."""
 
-    z_score: bool = Field(default=False)
-    """Whether the logits of each image are shifted to mean 0 and scaled to standard deviation 1
-    (n - 1 in its denominator) before they are averaged by class. Correlations are always those of
-    the logits as they are."""
+    title = "Inter-class correlation"
 
+    class Options(FrozenModel):
+        """Options of the protocol."""
 
-def run(work: Workspace) -> None:
-    """Write ``metrics.json`` and ``details.parquet``.
+        z_score: bool = Field(default=False)
+        """Whether the logits of each image are shifted to mean 0 and scaled to standard deviation 1
+        (n - 1 in its denominator) before they are averaged by class. Correlations are always those
+        of the logits as they are."""
 
-    Metrics: ``correlation_difference`` and ``class_mean_difference``, the mean absolute difference
-    to the teacher's matrix off the diagonal. One that is undefined is left out.
+    options: Options
 
-    Details: a row for each ``class`` with its row of both matrices of differences, network minus
-    teacher: ``correlation`` and ``class_mean``, lists of as many numbers as there are classes.
-    """
-    options = Options(**work.run.settings["options"])
-    own, teacher = (predictions.read(work.inputs[name]) for name in ("network", "teacher"))
-    correlation = class_correlations(own.logits) - class_correlations(teacher.logits)
-    mean = difference_of_means(own, teacher, z_score=options.z_score)
-    metrics = {
-        "correlation_difference": off_diagonal_mean(correlation),
-        "class_mean_difference": off_diagonal_mean(mean),
-    }
-    known = {name: value for name, value in metrics.items() if math.isfinite(value)}
-    work.write_json("metrics.json", known)
-    rows = {
-        "class": pa.array(DataSetInfo.load(work.inputs["prepared"]).classes),
-        "correlation": as_column(correlation.astype(np.float32)),
-        "class_mean": as_column(mean.astype(np.float32)),
-    }
-    pq.write_table(
-        pa.table(rows), work.out / "details.parquet", compression="zstd", write_page_checksum=True
-    )
+    def run(self, work: Workspace) -> None:
+        """Write ``metrics.json`` and ``details.parquet``.
+
+        Metrics: ``correlation_difference`` and ``class_mean_difference``, the mean absolute
+        difference to the teacher's matrix off the diagonal. One that is undefined is left out.
+
+        Details: a row for each ``class`` with its row of both matrices of differences, network
+        minus teacher: ``correlation`` and ``class_mean``, lists of as many numbers as there are
+        classes.
+        """
+        own, teacher = (predictions.read(work.inputs[name]) for name in ("network", "teacher"))
+        correlation = class_correlations(own.logits) - class_correlations(teacher.logits)
+        mean = difference_of_means(own, teacher, z_score=self.options.z_score)
+        metrics = {
+            "correlation_difference": off_diagonal_mean(correlation),
+            "class_mean_difference": off_diagonal_mean(mean),
+        }
+        work.write_json(METRICS, defined(metrics))
+        rows = {
+            "class": pa.array(DataSetInfo.load(work.inputs["prepared"]).classes),
+            "correlation": as_column(correlation.astype(np.float32)),
+            "class_mean": as_column(mean.astype(np.float32)),
+        }
+        write_details(work, pa.table(rows))
 
 
 def class_correlations(logits: np.ndarray) -> np.ndarray:
@@ -103,14 +105,14 @@ def difference_of_means(
     if z_score:
         logits = [zscore(told, axis=1, ddof=1) for told in logits]
     first, second = (class_means(told, own.labels) for told in logits)
-    difference = first - second
+    difference: np.ndarray = first - second
     # How sure the networks are of the right class says nothing of relations between classes.
     np.fill_diagonal(difference, 0)
     return difference
 
 
 def off_diagonal_mean(matrix: np.ndarray) -> float:
-    """Return the mean absolute value off the diagonal without the NaN; NaN if nothing is left."""
+    """Return the mean absolute value of (C, C) off its diagonal; NaN do not count."""
     values = np.abs(matrix[~np.eye(len(matrix), dtype=bool)])
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else math.nan

@@ -14,13 +14,12 @@ from pydantic import Field
 
 from distillery.core.errors import UserError
 from distillery.core.settings import FrozenModel
-from distillery.evaluation.classification import calibration_error
+from distillery.evaluation.base import METRICS, Protocol
+from distillery.evaluation.metrics import calibration_error, defined, percent_equal
 from distillery.models import predictions
 
 if TYPE_CHECKING:
-    from distillery.runs.artifacts import Workspace
-
-TITLE = "Representation quality"
+    from distillery.runs.produce import Workspace
 
 # Of the kernel in the uniformity, as published.
 _SCALE = 2.0
@@ -28,56 +27,62 @@ _SCALE = 2.0
 _BLOCK = 512
 
 
-class Options(FrozenModel):
-    """Options of the protocol."""
+class Representation(Protocol):
+    """Alignment, uniformity and neighbours, and similarity to the teacher."""
 
-    neighbours: int = Field(default=10, ge=1, le=1000)
-    """Nearest neighbours of a test image that vote for its class, and that are compared with those
-    in the teacher's embedding. There must be more test images than that."""
-    calibration_bins: int = Field(default=15, ge=2, le=1000)
-    """Bins of the expected calibration error."""
+    title = "Representation quality"
 
+    class Options(FrozenModel):
+        """Options of the protocol."""
 
-def run(work: Workspace) -> None:
-    """Write ``metrics.json``.
+        neighbours: int = Field(default=10, ge=1, le=1000)
+        """Nearest neighbours of a test image that vote for its class, and that are compared with
+        those in the teacher's embedding. There must be more test images than that."""
+        calibration_bins: int = Field(default=15, ge=2, le=1000)
+        """Bins of the expected calibration error."""
 
-    Metrics of the embeddings, scaled to length one: ``alignment`` (pairs of one class),
-    ``uniformity``, ``uniformity_between`` (pairs of two classes), ``knn_accuracy`` in percent.
+    options: Options
 
-    Metrics beside the teacher: ``teacher_alignment`` (only where both embeddings have one
-    dimension), ``teacher_cka`` of the embeddings as they are, ``teacher_neighbours``, the share of
-    nearest neighbours that both have, and ``fidelity``, the share of equal predictions, in percent.
+    def run(self, work: Workspace) -> None:
+        """Write ``metrics.json``.
 
-    ``ece`` is the expected calibration error in percent. An undefined metric is left out.
+        Metrics of the embeddings, scaled to length one: ``alignment`` (pairs of one class),
+        ``uniformity``, ``uniformity_between`` (pairs of two classes), ``knn_accuracy`` in percent.
 
-    Raises:
-        UserError: there are too few test images for ``neighbours``.
-    """
-    options = Options(**work.run.settings["options"])
-    own, teacher = (predictions.read(work.inputs[name]) for name in ("network", "teacher"))
-    labels = own.labels
-    if options.neighbours >= len(labels):
-        raise UserError(
-            f"protocol 'representation': options.neighbours must be below the number of test "
-            f"images, {len(labels)}, not {options.neighbours}"
-        )
-    points, taught = on_sphere(own.embedding), on_sphere(teacher.embedding)
-    near, near_taught = (nearest(each, options.neighbours) for each in (points, taught))
-    agree = own.logits.argmax(axis=1) == teacher.logits.argmax(axis=1)
-    metrics = {
-        "alignment": class_alignment(points, labels),
-        "uniformity": uniformity(points),
-        "uniformity_between": uniformity(points, labels),
-        "knn_accuracy": 100 * vote_accuracy(near, labels),
-        "teacher_cka": linear_cka(own.embedding, teacher.embedding),
-        "teacher_neighbours": 100 * overlap(near, near_taught),
-        "fidelity": 100 * float(agree.mean()),
-        "ece": 100 * calibration_error(own.logits, labels, options.calibration_bins),
-    }
-    if points.shape == taught.shape:
-        metrics["teacher_alignment"] = alignment(points, taught)
-    known = {name: value for name, value in metrics.items() if math.isfinite(value)}
-    work.write_json("metrics.json", known)
+        Metrics beside the teacher: ``teacher_alignment`` (only where both embeddings have one
+        dimension), ``teacher_cka`` of the embeddings as they are, ``teacher_neighbours``, the share
+        of nearest neighbours that both have, and ``fidelity``, the share of equal predictions, in
+        percent.
+
+        ``ece`` is the expected calibration error in percent. An undefined metric is left out.
+
+        Raises:
+            UserError: there are too few test images for ``neighbours``.
+        """
+        options = self.options
+        own, teacher = (predictions.read(work.inputs[name]) for name in ("network", "teacher"))
+        labels = own.labels
+        if options.neighbours >= len(labels):
+            raise UserError(
+                f"protocol 'representation': options.neighbours must be below the number of test "
+                f"images, {len(labels)}, not {options.neighbours}"
+            )
+        points, taught = on_sphere(own.embedding), on_sphere(teacher.embedding)
+        near, near_taught = (nearest(each, options.neighbours) for each in (points, taught))
+        predicted, taught_classes = (each.logits.argmax(axis=1) for each in (own, teacher))
+        metrics = {
+            "alignment": class_alignment(points, labels),
+            "uniformity": uniformity(points),
+            "uniformity_between": uniformity(points, labels),
+            "knn_accuracy": 100 * vote_accuracy(near, labels),
+            "teacher_cka": linear_cka(own.embedding, teacher.embedding),
+            "teacher_neighbours": 100 * overlap(near, near_taught),
+            "fidelity": percent_equal(predicted, taught_classes),
+            "ece": calibration_error(own.logits, labels, options.calibration_bins),
+        }
+        if points.shape == taught.shape:
+            metrics["teacher_alignment"] = alignment(points, taught)
+        work.write_json(METRICS, defined(metrics))
 
 
 def on_sphere(embedding: np.ndarray) -> np.ndarray:
@@ -174,16 +179,19 @@ def vote_accuracy(near: np.ndarray, labels: np.ndarray) -> float:
     """
     from scipy.stats import mode
 
-    return float((mode(labels[near], axis=1).mode == labels).mean())
+    votes: np.ndarray = mode(labels[near], axis=1).mode
+    return float((votes == labels).mean())
 
 
 def overlap(near: np.ndarray, others: np.ndarray) -> float:
     """Return the mean share of neighbours (N, k) that are in the same row of ``others`` (N, k)."""
     joined = np.sort(np.hstack([near, others]), axis=1)
-    return float((joined[:, 1:] == joined[:, :-1]).sum(axis=1).mean()) / near.shape[1]
+    shared = np.count_nonzero(joined[:, 1:] == joined[:, :-1], axis=1)
+    return float(shared.mean() / near.shape[1])
 
 
 def _centred(features: np.ndarray) -> np.ndarray:
     # Beginning with the first row makes equal features exactly zero, which their mean need not be.
-    shifted = features.astype(np.float64) - features[:1]
-    return shifted - shifted.mean(axis=0)
+    shifted: np.ndarray = features.astype(np.float64) - features[:1]
+    centred: np.ndarray = shifted - shifted.mean(axis=0)
+    return centred

@@ -21,12 +21,12 @@ def positions(n: int, like: Tensor) -> Tensor:
     return torch.arange(1, n + 1, dtype=like.dtype, device=like.device) / (n + 1)
 
 
-def mixup_positions(n: int, like: Tensor, generator: Generator, alpha: float = 1.0) -> Tensor:
-    """Draw n positions from Beta(alpha, alpha) for each row of ``like`` (..., D), shape (..., n).
+def random_positions(n: int, like: Tensor, generator: Generator) -> Tensor:
+    """Draw n positions from U(0, 1) for each row of ``like`` (..., D), shape (..., n).
 
-    The default is U(0, 1). Mixup is due to Zhang et al. 2018, arXiv:1710.09412.
+    As mixup does by default (Zhang et al. 2018, arXiv:1710.09412).
     """
-    return draws.beta(alpha, (*like.shape[:-1], n), like, generator)
+    return draws.uniform((*like.shape[:-1], n), like, generator)
 
 
 def linear(p0: Tensor, p1: Tensor, t: Tensor) -> Tensor:
@@ -34,9 +34,9 @@ def linear(p0: Tensor, p1: Tensor, t: Tensor) -> Tensor:
     return _at(p0, 1 - t) + _at(p1, t)
 
 
-def extrapolate(p0: Tensor, p1: Tensor, t: Tensor, reach: float = 0.5) -> Tensor:
-    """Return points beyond ``p1`` on the line from ``p0``, at ``1 + reach * t``, (..., n, D)."""
-    return linear(p0, p1, 1 + reach * t)
+def extrapolate(p0: Tensor, p1: Tensor, t: Tensor) -> Tensor:
+    """Return points beyond ``p1`` on the line from ``p0``, at ``1 + t / 2``, (..., n, D)."""
+    return linear(p0, p1, 1 + t / 2)
 
 
 def slerp(p0: Tensor, p1: Tensor, t: Tensor) -> Tensor:
@@ -105,4 +105,5 @@ def _sine_share(share: Tensor, theta: Tensor) -> Tensor:
 
 
 def _hypotenuse(x: Tensor, y: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(torch.stack((x, y)), dim=0)
+    length: Tensor = torch.linalg.vector_norm(torch.stack((x, y)), dim=0)
+    return length

@@ -7,17 +7,12 @@ point. All directions are equally likely; the laws differ in the angle from the 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Literal
 
 import torch
 from torch import Generator, Tensor
 
 from distillery.geometry import draws
 from distillery.geometry.sphere import exponential, random_tangent, unit
-
-Density = Literal["uniform", "surface"]
-Schedule = Literal["constant", "linear", "class-spread"]
 
 
 def gaussian(points: Tensor, radius: float | Tensor, generator: Generator) -> Tensor:
@@ -38,34 +33,21 @@ def gaussian(points: Tensor, radius: float | Tensor, generator: Generator) -> Te
     return unit(points + sigma[..., None] * noise).to(points)
 
 
-def cap(
-    points: Tensor, radius: float | Tensor, generator: Generator, density: Density = "uniform"
-) -> Tensor:
-    """Draw points of the spherical caps around points.
+def cap(points: Tensor, radius: float | Tensor, generator: Generator) -> Tensor:
+    """Draw points of the spherical caps around points, at angles from U(0, r).
+
+    In many dimensions nearly all of a cap's surface lies close to its rim; these points do not.
 
     Args:
         points: unit vectors (..., D).
         radius: largest angle r in radians, at most pi.
         generator: source of the draws.
-        density: ``uniform`` for an angle from U(0, r); ``surface`` for points that are uniform on
-            the cap's surface, whose angle has a density proportional to ``sin(angle)^(D - 2)``:
-            in many dimensions nearly all of them lie close to the rim.
 
     Returns:
         Unit vectors (..., D).
-
-    Raises:
-        ValueError: for another density.
     """
-    if density not in ("uniform", "surface"):
-        raise ValueError(f"density must be uniform or surface, not {density}")
     radii = _of_each(radius, points)
-    # On a circle the surface density is uniform in the angle.
-    if density == "surface" and points.shape[-1] > 2:
-        angles = _surface_angles(radii, points.shape[-1], generator)
-    else:
-        angles = radii * draws.uniform(radii.shape, radii, generator)
-    return _move(points, angles, generator)
+    return _move(points, radii * draws.uniform(radii.shape, radii, generator), generator)
 
 
 def von_mises_fisher(points: Tensor, concentration: float | Tensor, generator: Generator) -> Tensor:
@@ -107,39 +89,6 @@ def random_walk(points: Tensor, radius: float | Tensor, steps: int, generator: G
     return points
 
 
-def radius_at(
-    schedule: Schedule,
-    radius: float,
-    progress: float,
-    spread: float | Tensor | None = None,
-) -> float | Tensor:
-    """Return the radius at a moment of the training.
-
-    Args:
-        schedule: ``constant``; ``linear`` for growth from 0 to ``radius``; ``class-spread`` for
-            ``radius`` times ``spread``.
-        radius: in radians; with ``class-spread`` a factor.
-        progress: share of the training that is done, from 0 to 1.
-        spread: mean angle between points of the same class in radians, for all or for each point.
-
-    Returns:
-        Radians; a tensor if it depends on a ``spread`` that is one.
-
-    Raises:
-        ValueError: for another schedule, or ``class-spread`` without a spread.
-    """
-    if schedule == "constant":
-        return radius
-    if schedule == "linear":
-        return radius * progress
-    if schedule == "class-spread" and spread is not None:
-        return radius * spread
-    raise ValueError(
-        "schedule must be constant, linear, or class-spread with a spread,"
-        f" not {schedule} with {spread}"
-    )
-
-
 def _of_each(value: float | Tensor, points: Tensor) -> Tensor:
     """Return a value for each point, (...), in at least single precision."""
     dtype = torch.promote_types(points.dtype, torch.float32)
@@ -152,80 +101,27 @@ def _move(points: Tensor, angles: Tensor, generator: Generator) -> Tensor:
     return exponential(points, angles[..., None].to(points) * random_tangent(points, generator))
 
 
-def _surface_angles(radii: Tensor, dim: int, generator: Generator) -> Tensor:
-    """Draw angles up to ``radii`` (...) with a density proportional to ``sin(angle)^(dim - 2)``.
-
-    The versine x = 1 - cos(angle) has the density ``(x (2 - x))^((dim - 3) / 2)``, whose logarithm
-    is concave: it lies below its tangent at the rim of the cap (at the equator, where the cap goes
-    beyond it), and an exponential law is easy to draw.
-    """
-    power = (dim - 3) / 2
-    rims = _versine(radii).flatten()
-    touches = rims.clamp(max=1)
-    # For x in units of the rim; a slope of 0 would be a case of its own.
-    slopes = (2 * power * (1 - touches) / (2 - touches)).clamp_min(torch.finfo(rims.dtype).eps)
-
-    def propose(rows: Tensor) -> tuple[Tensor, Tensor]:
-        rim, touch, slope = rims[rows], touches[rows], slopes[rows]
-        share = 1 + (draws.uniform(rim.shape, rim, generator) * (-slope).expm1()).log1p() / slope
-        x = rim * share
-        relative_density = (share * rim.clamp_min(1) * (2 - x) / (2 - touch)).log() * power
-        return x, relative_density + slope * (1 - share)
-
-    versines = _by_rejection(propose, rims, generator)
-    # Rounding may lead beyond the rim.
-    return torch.minimum(_inverse_versine(versines.view_as(radii)), radii)
-
-
 def _fisher_angles(concentration: Tensor, dim: int, generator: Generator) -> Tensor:
     """Draw angles from the mean direction for each concentration (...).
 
-    Wood's algorithm with versines in the place of cosines, which are all 1 to rounding where the
-    concentration is high.
+    Wood's algorithm with versines x = 1 - cos(angle), for cosines are all 1 to rounding where the
+    concentration is high. Proposals are drawn again and again until all are accepted; NaN is, for
+    it would be NaN for ever.
     """
     kappas = concentration.flatten()
     slants = (dim - 1) / (2 * kappas + torch.hypot(2 * kappas, kappas.new_tensor(dim - 1)))
     # The versine at which envelope and density touch.
     touches = 2 * slants / (1 + slants)
-
-    def propose(rows: Tensor) -> tuple[Tensor, Tensor]:
-        kappa, slant, touch = kappas[rows], slants[rows], touches[rows]
+    versines = torch.empty_like(kappas)
+    pending = torch.arange(kappas.numel(), device=kappas.device)
+    while len(pending):
+        kappa, slant, touch = kappas[pending], slants[pending], touches[pending]
         z = draws.beta((dim - 1) / 2, kappa.shape, kappa, generator)
         x = 2 * slant * z / (1 - (1 - slant) * z)
         quotient = (touch + (1 - touch) * x) / (touch * (2 - touch))
-        return x, kappa * (touch - x) + (dim - 1) * quotient.log()
-
-    versines = _by_rejection(propose, kappas, generator)
-    return _inverse_versine(versines.view_as(concentration))
-
-
-def _by_rejection(
-    propose: Callable[[Tensor], tuple[Tensor, Tensor]], like: Tensor, generator: Generator
-) -> Tensor:
-    """Draw a number for each element of ``like`` (N,), again and again until it is accepted.
-
-    Args:
-        propose: gives numbers for rows and the logarithms of the probabilities to accept them; NaN
-            is accepted, for it would be NaN for ever.
-        like: gives shape, dtype and device.
-        generator: source of the draws.
-
-    Returns:
-        (N,).
-    """
-    pending = torch.arange(like.numel(), device=like.device)
-    accepted = torch.empty_like(like)
-    while len(pending):
-        numbers, log_probability = propose(pending)
-        refused = log_probability < draws.uniform(numbers.shape, numbers, generator).log()
-        accepted[pending] = numbers
+        log_probability = kappa * (touch - x) + (dim - 1) * quotient.log()
+        refused = log_probability < draws.uniform(x.shape, x, generator).log()
+        versines[pending] = x
         pending = pending[refused]
-    return accepted
-
-
-def _versine(angle: Tensor) -> Tensor:
-    return 2 * (angle / 2).sin() ** 2
-
-
-def _inverse_versine(x: Tensor) -> Tensor:
-    return 2 * (x / 2).clamp(0, 1).sqrt().asin()
+    angles = 2 * (versines / 2).clamp(0, 1).sqrt().asin()
+    return angles.view_as(concentration)

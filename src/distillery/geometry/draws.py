@@ -13,22 +13,23 @@ from torch import Generator, Tensor
 
 
 def normal(shape: Sequence[int], like: Tensor, generator: Generator) -> Tensor:
-    """Return standard normal numbers of the given shape."""
+    """Return standard normal numbers of a shape, in the dtype of ``like``, of any shape."""
     numbers = torch.randn(shape, generator=generator, dtype=_wide(like), device=generator.device)
     return numbers.to(like)
 
 
 def uniform(shape: Sequence[int], like: Tensor, generator: Generator) -> Tensor:
-    """Return numbers from U[0, 1) of the given shape."""
+    """Return numbers from U[0, 1) of a shape, in the dtype of ``like``, of any shape."""
     numbers = torch.rand(shape, generator=generator, dtype=_wide(like), device=generator.device)
     return numbers.to(like)
 
 
 def beta(alpha: float, shape: Sequence[int], like: Tensor, generator: Generator) -> Tensor:
-    """Return numbers from the symmetric Beta(alpha, alpha) of the given shape."""
+    """Return numbers from Beta(alpha, alpha) of a shape, in the dtype of ``like``, of any shape."""
     shapes = torch.full((2, *shape), alpha, dtype=_wide(like), device=generator.device)
     # torch.distributions takes no generator.
-    first, second = torch._standard_gamma(shapes, generator=generator)
+    gammas: Tensor = torch._standard_gamma(shapes, generator=generator)
+    first, second = gammas.unbind()
     return (first / (first + second)).to(like)
 
 

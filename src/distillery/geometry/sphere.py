@@ -13,8 +13,6 @@ from torch import Generator, Tensor
 
 from distillery.geometry import draws
 
-PARALLEL = 0.9995
-"""Cosine above which chord and arc are the same for practical purposes (1.8 degrees)."""
 ANTIPODAL = -0.9995
 """Cosine below which two points have no great circle of their own."""
 WIDEST = math.acos(ANTIPODAL)
@@ -26,7 +24,7 @@ def unit(x: Tensor) -> Tensor:
 
     A vector as short as that has no direction but rounding errors, and gets no gradient.
     """
-    length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    length: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
     is_null = length < torch.finfo(x.dtype).eps
     return (x / length.masked_fill(is_null, 1)).masked_fill(is_null, 0)
 
@@ -43,7 +41,7 @@ def angle(a: Tensor, b: Tensor) -> Tensor:
 
 
 def arc(opposite: Tensor, adjacent: Tensor) -> Tensor:
-    """Return the angle in [0, pi / 2] of a right triangle from its legs, which are not negative.
+    """Return the angle in [0, pi / 2] of a right triangle from its legs, any shape, at least 0.
 
     Within rounding it is the arc tangent of their quotient, with a finite gradient also where both
     legs are 0.

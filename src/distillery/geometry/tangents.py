@@ -16,7 +16,8 @@ from distillery.geometry.sphere import WIDEST, angle, random_tangent, tangent, u
 def geodesic(p0: Tensor, p1: Tensor, scale: float) -> tuple[Tensor, Tensor]:
     """Return the velocities along the great circle: those of ``slerp``, times ``scale``.
 
-    The curve stays in the plane of its end points. Antipodal points give next to nothing.
+    Ends and velocities are (..., D). The curve stays in the plane of its end points. Antipodal
+    points give next to nothing.
     """
     theta = angle(p0, p1)[..., None]
     theta = theta.masked_fill(theta > WIDEST, 0)
@@ -47,12 +48,12 @@ def kochanek_bartels(
     p1: Tensor,
     after: Tensor,
     tension: float,
-    continuity: float,
     bias: float,
 ) -> tuple[Tensor, Tensor]:
     """Return the tangents of Kochanek and Bartels 1984 through four points in this order.
 
-    All three parameters at 0 give Catmull-Rom, continuity and bias at 0 the cardinal spline.
+    Their third parameter, which makes corners at the points, is 0. A bias of 0 gives the cardinal
+    spline.
 
     Args:
         before: (..., D), the neighbour of p0.
@@ -60,21 +61,22 @@ def kochanek_bartels(
         p1: (..., D), its end.
         after: (..., D), the neighbour of p1.
         tension: from -1 (wide) to 1 (tight).
-        continuity: other than 0, the spline has corners at the points.
         bias: from -1 (leans to the following chord) to 1 (to the preceding one).
     """
-    loose = (1 - tension) / 2
-    smooth, corner = 1 + continuity, 1 - continuity
+    factor = (1 - tension) / 2
     chord = p1 - p0
-    m0 = loose * ((1 + bias) * smooth * (p0 - before) + (1 - bias) * corner * chord)
-    m1 = loose * ((1 + bias) * corner * chord + (1 - bias) * smooth * (after - p1))
+    m0 = factor * ((1 + bias) * (p0 - before) + (1 - bias) * chord)
+    m1 = factor * ((1 + bias) * chord + (1 - bias) * (after - p1))
     return m0, m1
 
 
 def random_plane(
     p0: Tensor, p1: Tensor, scale: float, generator: Generator
 ) -> tuple[Tensor, Tensor]:
-    """Return tangents in random directions, independent of each other: a tube around the arc."""
+    """Return tangents (..., D) in random directions, independent of each other, at (..., D) ends.
+
+    The curves fill a tube around the arc.
+    """
     speed = _speed(p0, p1, scale)
     return speed * random_tangent(p0, generator), speed * random_tangent(p1, generator)
 

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Pretraining, Weights
-from distillery.methods.parts.pairing import mismatch, pair_stages
+from distillery.methods.parts.heads import Regressor, regressible
+from distillery.methods.parts.matching import Mismatch, pair_stages
 from distillery.methods.parts.precision import upcast
-from distillery.methods.parts.regressor import Regressor, regressible
 from distillery.models.base import ModelSpec, Outputs
 
 # The authors divide their losses by 1000 and multiply them by 3.
@@ -25,7 +25,7 @@ class ActivationBoundary(Method):
     ``max(0, s + m)^2`` where t is not positive, ``max(0, m - s)^2`` where it is. Squares are summed
     over a map, averaged over the batch, halved for every stage above the last, and multiplied by
     the authors' 3/1000 (which torchdistill leaves out). Stages are those behind the stem
-    (``parts.pairing``). Where the shapes differ the student's maps pass a convolution and a
+    (``parts.matching``). Where the shapes differ the student's maps pass a convolution and a
     BatchNorm, as in RepDistiller.
 
     Two stages: the loss trains the student's maps alone for some epochs, with
@@ -55,8 +55,11 @@ class ActivationBoundary(Method):
         super().__init__(options, context)
         self.pairs = connected_stages(context.student, context.teacher)
         self.connectors = nn.ModuleList(
-            connector(context.student.feature_shapes[ours], context.teacher.feature_shapes[theirs])
-            for ours, theirs in self.pairs
+            connector(
+                context.student.feature_shapes[student_stage],
+                context.teacher.feature_shapes[teacher_stage],
+            )
+            for student_stage, teacher_stage in self.pairs
         )
 
     @classmethod
@@ -71,13 +74,15 @@ class ActivationBoundary(Method):
     def pretrain(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return a weighted term for each stage of the student. Maps have shape (B, C, H, W)."""
         terms = {}
-        for place, ((ours, theirs), connect) in enumerate(
+        for index, ((student_stage, teacher_stage), connect) in enumerate(
             zip(self.pairs, self.connectors, strict=True)
         ):
-            connected = upcast(connect(upcast(student.preactivations[ours])))
-            target = upcast(teacher.preactivations[theirs])
-            share = self.options.pretraining_weight * _SCALE * 2.0 ** (place + 1 - len(self.pairs))
-            terms[f"stage{ours}"] = share * boundary_loss(connected, target, self.options.margin)
+            connected = upcast(connect(upcast(student.preactivations[student_stage])))
+            target = upcast(teacher.preactivations[teacher_stage])
+            share = self.options.pretraining_weight * _SCALE * 2.0 ** (index + 1 - len(self.pairs))
+            terms[f"stage{student_stage}"] = share * boundary_loss(
+                connected, target, self.options.margin
+            )
         return terms
 
     def finish_pretraining(self) -> None:
@@ -93,13 +98,15 @@ def connected_stages(student: ModelSpec, teacher: ModelSpec) -> tuple[tuple[int,
     """Return the pairs of stages.
 
     Raises:
-        UserError: there is none, or no connector joins the maps of one.
+        Mismatch: there is none, or no connector joins the maps of one.
     """
     pairs = pair_stages("ab", student, teacher)
-    for ours, theirs in pairs:
-        if not regressible(student.feature_shapes[ours], teacher.feature_shapes[theirs]):
-            why = f"at stage {ours} the student's map is too small for a connector"
-            raise mismatch("ab", student, teacher, why)
+    for student_stage, teacher_stage in pairs:
+        if not regressible(
+            student.feature_shapes[student_stage], teacher.feature_shapes[teacher_stage]
+        ):
+            why = f"at stage {student_stage} the student's map is too small for a connector"
+            raise Mismatch("ab", student, teacher, why)
     return pairs
 
 

@@ -7,18 +7,17 @@ from torch import Tensor
 
 from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Weights
-from distillery.methods.parts.activation_map import activation_map
-from distillery.methods.parts.pairing import pair_stages
-from distillery.methods.parts.pooling import to_same_size
+from distillery.methods.parts.matching import pair_stages
+from distillery.methods.parts.pooling import activation_map, to_same_size
 from distillery.methods.parts.precision import upcast
 from distillery.models.base import ModelSpec, Outputs
 
 
 class AttentionTransfer(Method):
-    """Squared difference of the attention maps, mean over batch and places, summed over stages.
+    """Squared difference of the attention maps, mean over batch and positions, summed over stages.
 
     An attention map is ``mean_c |F|^p``, flattened and of unit length. The larger of two maps is
-    average-pooled before the power. Stages are those behind the stem (``parts.pairing``).
+    average-pooled before the power. Stages are those behind the stem (``parts.matching``).
 
     The mean of squares is what the authors' code does. torchdistill's "paper" mode takes the length
     of the difference instead, which is hundreds of times larger.
@@ -50,17 +49,23 @@ class AttentionTransfer(Method):
     def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return a term for each stage of the student. Maps have shape (B, C, H, W)."""
         return {
-            f"stage{ours}": attention_loss(
-                student.features[ours], teacher.features[theirs], self.options.power
+            f"stage{student_stage}": attention_loss(
+                student.features[student_stage], teacher.features[teacher_stage], self.options.power
             )
-            for ours, theirs in self.pairs
+            for student_stage, teacher_stage in self.pairs
         }
 
 
 def attention_loss(student: Tensor, teacher: Tensor, power: int) -> Tensor:
-    """Return the mean squared difference of two attention maps; only channels may differ freely."""
+    """Return the mean squared difference of the attention maps of two networks, a scalar.
+
+    Args:
+        student: (B, C, H, W).
+        teacher: (B, C', H', W'); one map's height and width should be multiples of the other's.
+        power: p, to which activations are raised.
+    """
     maps = to_same_size(upcast(student), upcast(teacher))
     if power % 2:
         maps = maps[0].abs(), maps[1].abs()
-    ours, theirs = (activation_map(values, power) for values in maps)
-    return (ours - theirs).square().mean()
+    student, teacher = (activation_map(values, power) for values in maps)
+    return (student - teacher).square().mean()

@@ -9,7 +9,7 @@ without their weight. The trainer composes ``weights.ce * CE + weights.kd * KD +
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -49,6 +49,19 @@ class Batch:
     step: int
 
 
+class Losses(NamedTuple):
+    """What a method makes of a batch.
+
+    Attributes:
+        terms: named loss terms, scalars () without the method's weight.
+        diagnostics: what is to be logged beside them: scalars, vectors or matrices without
+            gradient. They may be missing in some steps; an epoch's mean is over the others.
+    """
+
+    terms: dict[str, Tensor]
+    diagnostics: dict[str, Tensor]
+
+
 @dataclass(frozen=True)
 class Pretraining:
     """A stage of a method's own before the distillation proper (AB, FT, FSP, SSKD).
@@ -71,7 +84,7 @@ class Context:
     """What a method is built from.
 
     Attributes:
-        student, teacher: shapes of the two networks.
+        student, teacher: descriptions of the two networks.
         labels: (n,) int64, labels of all training images in the order of their positions.
         seed: seed of the run, for counter-based draws.
         epochs: number of epochs of the run, for schedules of a method's own.
@@ -102,7 +115,7 @@ class Method(nn.Module):
     n_views: ClassVar[int] = 1
     """How many versions of each image both networks see (see ``make_views``)."""
     section: ClassVar[str | None] = None
-    """Module of ``reporting.sections`` that shows what the method logs in ``diagnostics``."""
+    """Module of ``reporting.sections`` that shows the method's diagnostics."""
 
     class Options(FrozenModel):
         """Hyperparameters of the method; the default is to have none."""
@@ -110,9 +123,6 @@ class Method(nn.Module):
     def __init__(self, options: Any, context: Context) -> None:
         super().__init__()
         self.options = options
-        self.diagnostics: dict[str, Tensor] = {}
-        """What ``forward`` wants to have logged beside its loss: scalars, vectors or matrices
-        without gradient. It may fill it in some steps only; an epoch's mean is over those."""
 
     @classmethod
     def check(cls, options: Any, student: ModelSpec, teacher: ModelSpec) -> None:
@@ -122,8 +132,24 @@ class Method(nn.Module):
         """
 
     def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
-        """Return the named loss terms, scalars without the method's weight."""
+        """Return the named loss terms, scalars without the method's weight.
+
+        Args:
+            student: logits (B, C), embedding (B, D), maps (B, c, h, w); only those of ``needs``
+                are filled, and the logits.
+            teacher: the same of the teacher, without gradient; C is equal, other sizes may not be.
+            batch: positions and labels (B,) of the images. With ``n_views`` the outputs have
+                B * n_views rows.
+        """
         raise NotImplementedError
+
+    def losses(self, student: Outputs, teacher: Outputs, batch: Batch) -> Losses:
+        """Return the terms of ``forward``, and what is to be logged beside them.
+
+        The trainer calls this. A method that logs anything computes both here, and its ``forward``
+        returns the terms of it.
+        """
+        return Losses(self(student, teacher, batch), {})
 
     def block_hook(self, block: Tensor) -> tuple[Tensor, ...]:
         """Return what the method keeps of a block's output (B, c, h, w), while the network runs.
@@ -151,7 +177,8 @@ class Method(nn.Module):
     def pretrain(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return the named loss terms of the pre-training stage; their sum is minimised.
 
-        When the stage does not train the student, ``student`` is the same object as ``teacher``.
+        The arguments are those of ``forward``: logits (B, C) and so on. When the stage does not
+        train the student, ``student`` is the same object as ``teacher``.
         """
         raise NotImplementedError
 

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import inspect
-import itertools
 import sys
-import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, get_args
 
-from pydantic.fields import FieldInfo
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
 
-from distillery.core.settings import FrozenModel
 from distillery.methods import registry
 from distillery.methods.base import Method, Need
 
 _WIDTH = 118
-_KINDS = {bool: "true or false", int: "integer", float: "number", str: "text", type(None): "null"}
-_BOUNDS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
+_TITLES = ("TITLE", "NEEDS", "CACHE", "STAGES", "CE", "KD", "OWN")
+# Words of JSON Schema.
+_KINDS = {
+    "boolean": "true or false",
+    "integer": "integer",
+    "number": "number",
+    "string": "text",
+    "null": "null",
+}
+_BOUNDS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
 
 _PREFACE = """\
 # Methods
@@ -30,8 +36,8 @@ Every method, as its file in `src/distillery/methods/` describes it (`parts.x` i
 that folder). The objective is
 `weights.ce * CE + weights.kd * KD + weights.method * (sum of the method's terms)`. The weights
 below are the defaults, and `weights: {kd: 1}` combines any method with KD. Options go to
-`methods.<id>.options` of a params file. `params/methods.yaml` lists the same values with their
-sources, and those that were published for single pairs of networks.
+`methods.<id>.options` of a params file. `docs/method-defaults.yaml` lists the same values with
+their sources, and those that were published for single pairs of networks.
 
 * **needs**: what both networks supply beside the student's logits.
 * **cache**: whether cached logits and embeddings suffice, so that no teacher is run in training.
@@ -90,27 +96,22 @@ class Entry:
 
 
 def entries(names: Iterable[str] = ()) -> list[Entry]:
-    """Return the named methods, or all of them, as the catalogue shows them.
-
-    Raises:
-        UserError: there is no such method; the message names the nearest one.
-    """
+    """Return the named methods, or all of them, as the catalogue shows them."""
     return [_entry(name, registry.load(name)) for name in names or registry.names()]
 
 
 def text(shown: Sequence[Entry]) -> str:
-    """Return a table for terminals: a row a method, below it its source and its options."""
-    heads = _aligned([("METHOD", *_TITLES), *(_cells(entry) for entry in shown)])
-    options = [option for entry in shown for option in entry.options]
-    lines = iter(_aligned([_columns(option) for option in options]))
-    blocks = [heads[0].rstrip()]
-    for entry, head in zip(shown, heads[1:], strict=True):
-        meanings = [
-            _beside(next(lines), f"({option.allowed}) {option.meaning}") for option in entry.options
-        ]
-        source = textwrap.fill(entry.source, _WIDTH, initial_indent="  ", subsequent_indent="  ")
-        blocks.append("\n".join([head.rstrip(), source, *meanings]))
-    return "\n\n".join(blocks)
+    """Return what terminals show: a table of the methods, then the source and options of each."""
+    console = Console(width=_WIDTH, color_system=None, highlight=False, markup=False)
+    overview = Table("METHOD", *_TITLES, box=None, pad_edge=False)
+    for entry in shown:
+        overview.add_row(*_cells(entry))
+    with console.capture() as capture:
+        console.print(overview)
+        for entry in shown:
+            console.print(f"\n{entry.name}: {entry.source}")
+            console.print(_option_table(entry.options))
+    return capture.get().rstrip("\n")
 
 
 def markdown(shown: Sequence[Entry]) -> str:
@@ -134,59 +135,49 @@ def _entry(name: str, method: type[Method]) -> Entry:
         n_views=method.n_views,
         couples_batch=method.couples_batch,
         weights=method.weights.model_dump(),
-        options=tuple(_options(method.Options)),
+        options=tuple(_options(method.Options.model_json_schema())),
         # Python 3.13 strips the indentation of docstrings, older versions do not.
         summary=inspect.cleandoc(sys.modules[method.__module__].__doc__ or ""),
         description=inspect.cleandoc(method.__doc__ or ""),
     )
 
 
-def _options(kind: type[FrozenModel], group: str = "") -> Iterator[Option]:
-    """Yield the options of a class; those of groups have dotted names."""
-    for name, field in kind.model_fields.items():
-        annotation = field.annotation
-        if isinstance(annotation, type) and issubclass(annotation, FrozenModel):
-            yield from _options(annotation, f"{group}{name}.")
+def _options(
+    schema: Mapping[str, Any], definitions: Mapping[str, Any] | None = None, group: str = ""
+) -> Iterator[Option]:
+    """Yield the options of a JSON Schema; those of groups have dotted names."""
+    definitions = schema.get("$defs", {}) if definitions is None else definitions
+    for name, field in schema.get("properties", {}).items():
+        if "$ref" in field:
+            nested = definitions[field["$ref"].rpartition("/")[2]]
+            yield from _options(nested, definitions, f"{group}{name}.")
         else:
-            meaning = " ".join((field.description or "").split())
-            allowed = _allowed(annotation, field.metadata)
-            yield Option(f"{group}{name}", field.default, allowed, meaning)
+            meaning = " ".join(field.get("description", "").split())
+            yield Option(f"{group}{name}", field.get("default"), _allowed(field), meaning)
 
 
-def _allowed(annotation: Any, bounds: Sequence[Any] = ()) -> str:
+def _allowed(schema: Mapping[str, Any]) -> str:
     """Say in words what an option may be, for example ``number > 0 or null``."""
-    if get_origin(annotation) is Annotated:
-        annotation, *further = get_args(annotation)
-        fields = [each.metadata for each in further if isinstance(each, FieldInfo)]
-        return _allowed(annotation, [*bounds, *itertools.chain(*fields)])
-    if get_origin(annotation) is Literal:
-        return ", ".join(_written(choice) for choice in get_args(annotation))
-    if get_origin(annotation) is tuple:
-        return f"list of {_KINDS[get_args(annotation)[0]]}s"
-    if get_origin(annotation) in (Union, UnionType):
-        first, *others = get_args(annotation)
-        return " or ".join([_allowed(first, bounds), *map(_allowed, others)])
-    limits = [
-        f"{symbol} {_written(getattr(constraint, name))}"
-        for constraint in bounds
-        for name, symbol in _BOUNDS.items()
-        if hasattr(constraint, name)
-    ]
-    return f"{_KINDS[annotation]} {', '.join(limits)}".strip()
+    match schema:
+        case {"anyOf": choices}:
+            return " or ".join(map(_allowed, choices))
+        case {"enum": choices}:
+            return ", ".join(map(_written, choices))
+        case {"const": choice}:
+            return _written(choice)
+        case {"type": "array", "items": items}:
+            return f"list of {_allowed(items)}s"
+    limits = [f"{sign} {_written(schema[key])}" for key, sign in _BOUNDS.items() if key in schema]
+    return f"{_KINDS[schema['type']]} {', '.join(limits)}".strip()
 
 
 def _written(value: Any) -> str:
     """Return a value as it is written in a params file."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, tuple):
+    if isinstance(value, list | tuple):
         return f"[{', '.join(_written(item) for item in value)}]"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-# The terminal
-
-_TITLES = ("TITLE", "NEEDS", "CACHE", "STAGES", "CE", "KD", "OWN")
 
 
 def _cells(entry: Entry) -> tuple[str, ...]:
@@ -196,26 +187,12 @@ def _cells(entry: Entry) -> tuple[str, ...]:
     return (entry.name, entry.title, needs, cache, str(entry.stages), *weights)
 
 
-def _columns(option: Option) -> tuple[str, ...]:
-    return ("", option.name, _written(option.default), "")
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return a line for each row, columns as wide as their widest cell."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    ]
-
-
-def _beside(line: str, meaning: str) -> str:
-    """Return a line that is continued by a meaning, wrapped in its own column."""
-    wrapped = textwrap.wrap(meaning, _WIDTH - len(line))
-    return f"\n{' ' * len(line)}".join([line + "".join(wrapped[:1]), *wrapped[1:]])
-
-
-# The page
+def _option_table(options: Iterable[Option]) -> Padding:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for option in options:
+        meaning = f"({option.allowed}) {option.meaning}"
+        table.add_row(option.name, _written(option.default), meaning)
+    return Padding(table, (0, 0, 0, 2))
 
 
 def _section(entry: Entry) -> str:

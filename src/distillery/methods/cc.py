@@ -56,10 +56,10 @@ class CorrelationCongruence(Method):
         self.teacher_embed = nn.Linear(context.teacher.embedding_dim, options.dim)
 
     def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
-        """Return the term ``correlation``."""
-        ours = self.student_embed(upcast(student.embedding))
-        theirs = self.teacher_embed(upcast(teacher.embedding))
-        return {"correlation": self.compare(upcast(ours), upcast(theirs))}
+        """Return the term ``correlation``. Embeddings have shape (B, D)."""
+        students = self.student_embed(upcast(student.embedding))
+        teachers = self.teacher_embed(upcast(teacher.embedding))
+        return {"correlation": self.compare(upcast(students), upcast(teachers))}
 
     def compare(self, students: Tensor, teachers: Tensor) -> Tensor:
         """Return the loss of embeddings (B, dim)."""
@@ -71,7 +71,12 @@ class CorrelationCongruence(Method):
 
 
 def neighbour_correlation(students: Tensor, teachers: Tensor) -> Tensor:
-    """Return the mean product of the differences of neighbouring samples; 0 for a single one."""
+    """Return the mean product of the differences of neighbouring samples; 0 for a single one.
+
+    Args:
+        students: (B, D).
+        teachers: (B, D).
+    """
     difference = (students - teachers).abs()
     return (difference[:-1] * difference[1:]).sum() / max(len(difference) - 1, 1)
 

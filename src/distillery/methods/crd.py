@@ -74,7 +74,7 @@ class CRD(Method):
         self._seen: tuple[Tensor, Tensor, Tensor] | None = None
 
     def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
-        """Return the terms ``student_anchor`` and ``teacher_anchor``."""
+        """Return the terms ``student_anchor`` and ``teacher_anchor``. Embeddings are (B, D)."""
         index, keep = self.negatives.draw(batch)
         positive = batch.position
         if self.options.positives == "relax":
@@ -150,7 +150,7 @@ class NegativeSampler:
     """Draws, on the device and without a loop, K distinct images of other classes a sample.
 
     One random order of all images is drawn a step; each sample takes the first K images of other
-    classes from a random starting place. So every set of K is equally likely for a sample.
+    classes from a random start. So every set of K is equally likely for a sample.
     """
 
     def __init__(self, labels: Tensor, negatives: int, seed: int) -> None:
@@ -174,8 +174,8 @@ class NegativeSampler:
             len(labels), (len(batch.labels), 1), generator=random, device=labels.device
         )
         width = min(self.negatives + self.largest_class, len(labels))
-        places = torch.arange(width, device=labels.device)
-        index = order[(start + places) % len(labels)]
+        offsets = torch.arange(width, device=labels.device)
+        index = order[(start + offsets) % len(labels)]
         other_class = labels[index] != labels[batch.position][:, None]
         return index, other_class & (other_class.cumsum(dim=1) <= self.negatives)
 
@@ -188,5 +188,5 @@ class NegativeSampler:
         offsets = counts.cumsum(dim=0) - counts
         draw = torch.rand(len(batch.labels), generator=random, device=labels.device)
         own = labels[batch.position]
-        place = (draw * counts[own]).long()
-        return by_class[offsets[own] + place]
+        rank = (draw * counts[own]).long()
+        return by_class[offsets[own] + rank]

@@ -46,18 +46,21 @@ class DIST(Method):
     def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return the terms ``inter`` and ``intra``, with their weights. Logits are (B, C)."""
         options = self.options
-        ours = torch.softmax(upcast(student.logits) / options.temperature, dim=1)
-        theirs = torch.softmax(upcast(teacher.logits) / options.temperature, dim=1)
+        predicted, target = (
+            torch.softmax(upcast(network.logits) / options.temperature, dim=1)
+            for network in (student, teacher)
+        )
         scale = options.temperature**2
         return {
-            "inter": options.inter_weight * scale * correlation_distance(ours, theirs, dim=1),
-            "intra": options.intra_weight * scale * correlation_distance(ours, theirs, dim=0),
+            "inter": options.inter_weight * scale * correlation_distance(predicted, target, dim=1),
+            "intra": options.intra_weight * scale * correlation_distance(predicted, target, dim=0),
         }
 
 
 def correlation_distance(first: Tensor, second: Tensor, dim: int) -> Tensor:
-    """Return one minus the mean Pearson correlation of two matrices along ``dim``."""
+    """Return one minus the mean Pearson correlation of two matrices (B, C) along ``dim``."""
     first = first - first.mean(dim=dim, keepdim=True)
     second = second - second.mean(dim=dim, keepdim=True)
     lengths = torch.linalg.vector_norm(first, dim=dim) * torch.linalg.vector_norm(second, dim=dim)
-    return 1 - ((first * second).sum(dim=dim) / (lengths + _EPSILON)).mean()
+    correlation: Tensor = ((first * second).sum(dim=dim) / (lengths + _EPSILON)).mean()
+    return 1 - correlation

@@ -8,16 +8,16 @@ from torch import Tensor
 
 from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Weights
-from distillery.methods.parts.pairing import mismatch, pair_stages
+from distillery.methods.parts.heads import Regressor, regressible
+from distillery.methods.parts.matching import Mismatch, pair_stages
 from distillery.methods.parts.precision import upcast
-from distillery.methods.parts.regressor import Regressor, regressible
 from distillery.models.base import ModelSpec, Outputs
 
 
 class FitNet(Method):
     """``mean((r(F_S) - F_T)^2)`` over all elements of one pair of stage maps.
 
-    The regressor r is a convolution, BatchNorm and ReLU (``parts.regressor``), trained together
+    The regressor r is a convolution, BatchNorm and ReLU (``parts.heads``), trained together
     with the student in a single stage as in RepDistiller; the paper first trains up to the hint
     alone. The ReLU presumes a teacher's map that is not negative.
 
@@ -38,9 +38,13 @@ class FitNet(Method):
 
     def __init__(self, options: Options, context: Context) -> None:
         super().__init__(options, context)
-        ours, theirs = self.stages = hint_stages(options, context.student, context.teacher)
+        student_stage, teacher_stage = self.stages = hint_stages(
+            options, context.student, context.teacher
+        )
         self.regressor = Regressor(
-            context.student.feature_shapes[ours], context.teacher.feature_shapes[theirs], relu=True
+            context.student.feature_shapes[student_stage],
+            context.teacher.feature_shapes[teacher_stage],
+            relu=True,
         )
 
     @classmethod
@@ -50,9 +54,9 @@ class FitNet(Method):
 
     def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return the term ``hint``. Maps have shape (B, C, H, W)."""
-        ours, theirs = self.stages
-        regressed = self.regressor(upcast(student.features[ours]))
-        target = upcast(teacher.features[theirs])
+        student_stage, teacher_stage = self.stages
+        regressed = self.regressor(upcast(student.features[student_stage]))
+        target = upcast(teacher.features[teacher_stage])
         return {"hint": F.mse_loss(upcast(regressed), target)}
 
 
@@ -60,16 +64,16 @@ def hint_stages(options: FitNet.Options, student: ModelSpec, teacher: ModelSpec)
     """Return the stages of student and teacher that the hint joins.
 
     Raises:
-        UserError: there is none, or their sizes do not suit a regressor.
+        Mismatch: there is none, or their sizes do not suit a regressor.
     """
     pairs = dict(pair_stages("fitnet", student, teacher, first=0))
-    ours = options.hint_layer
-    if ours not in pairs:
+    student_stage = options.hint_layer
+    if student_stage not in pairs:
         allowed = ", ".join(str(stage) for stage in pairs)
-        why = f"options.hint_layer is {ours}, which has no partner (allowed: {allowed})"
-        raise mismatch("fitnet", student, teacher, why)
-    shapes = student.feature_shapes[ours], teacher.feature_shapes[pairs[ours]]
+        why = f"options.hint_layer is {student_stage}, which has no partner (allowed: {allowed})"
+        raise Mismatch("fitnet", student, teacher, why)
+    shapes = student.feature_shapes[student_stage], teacher.feature_shapes[pairs[student_stage]]
     if not regressible(*shapes):
-        why = f"at hint layer {ours} the student's map is too small for a regressor"
-        raise mismatch("fitnet", student, teacher, why)
-    return ours, pairs[ours]
+        why = f"at hint layer {student_stage} the student's map is too small for a regressor"
+        raise Mismatch("fitnet", student, teacher, why)
+    return student_stage, pairs[student_stage]

@@ -12,13 +12,16 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
 from distillery.core.errors import UserError
 from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Weights
-from distillery.methods.parts.pair_contrast import pair_contrast, pair_scores
+from distillery.methods.parts.contrast import info_nce
+from distillery.methods.parts.precision import upcast
 from distillery.models.base import ModelSpec, Outputs
 
 
@@ -76,7 +79,11 @@ class FSECD(Method):
 
     @classmethod
     def check(cls, options: Options, student: ModelSpec, teacher: ModelSpec) -> None:
-        """Refuse to compare embeddings of different lengths as they are."""
+        """Refuse to compare embeddings of different lengths as they are.
+
+        Raises:
+            UserError: their lengths differ, and the space is ``penultimate``.
+        """
         if options.space == "penultimate" and student.embedding_dim != teacher.embedding_dim:
             raise UserError(
                 f"fsecd: options.space 'penultimate' needs embeddings of one length, but student "
@@ -86,22 +93,26 @@ class FSECD(Method):
 
     def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return the term ``contrast``."""
-        options = self.options
-        anchors, candidates = self._features(student), self._features(teacher)
-        scores = pair_scores(
-            self.map(anchors),
-            candidates.detach(),
-            distance=options.similarity == "distance",
-            normalise=options.normalise,
-        )
-        return {
-            "contrast": pair_contrast(
-                scores / options.temperature,
-                batch.labels,
-                by_class=options.level == "class",
-                exclude_same_class=options.exclude_same_class,
-            )
-        }
+        anchors, candidates = self.map(self._features(student)), self._features(teacher).detach()
+        scores = self._similarities(anchors, candidates) / self.options.temperature
+        same_class = batch.labels[:, None] == batch.labels
+        positives = same_class
+        if self.options.level == "instance":
+            positives = torch.eye(len(scores), dtype=torch.bool, device=scores.device)
+        if not self.options.exclude_same_class:
+            return {"contrast": info_nce(scores, positives=positives)}
+        others = scores.masked_fill(same_class, -torch.inf)
+        return {"contrast": info_nce(scores, others, positives, apart=True)}
 
     def _features(self, outputs: Outputs) -> Tensor:
-        return outputs.logits if self.options.space == "logits" else outputs.embedding
+        return upcast(outputs.logits if self.options.space == "logits" else outputs.embedding)
+
+    def _similarities(self, anchors: Tensor, candidates: Tensor) -> Tensor:
+        """Return the similarity of each anchor and each candidate, (B, D) both, as (B, B)."""
+        if self.options.normalise:
+            anchors, candidates = F.normalize(anchors, dim=1), F.normalize(candidates, dim=1)
+        products = anchors @ candidates.T
+        if self.options.similarity == "product":
+            return products
+        lengths = anchors.square().sum(1)[:, None] + candidates.square().sum(1)
+        return 2 * products - lengths

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Pretraining, Weights
-from distillery.methods.parts.pairing import mismatch, pair_stages
+from distillery.methods.parts.matching import Mismatch, pair_stages, require_equal_channels
 from distillery.methods.parts.pooling import to_same_size
 from distillery.methods.parts.precision import upcast
 from distillery.models.base import ModelSpec, Outputs
@@ -62,11 +62,13 @@ class FSP(Method):
     def pretrain(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return a weighted term for each flow between stages. Maps have shape (B, C, H, W)."""
         terms = {}
-        for (ours, theirs), (our_next, their_next) in self.flows:
-            student_flow = flow_matrix(student.features[ours], student.features[our_next])
-            teacher_flow = flow_matrix(teacher.features[theirs], teacher.features[their_next])
+        for (lower, teacher_lower), (upper, teacher_upper) in self.flows:
+            student_flow = flow_matrix(student.features[lower], student.features[upper])
+            teacher_flow = flow_matrix(
+                teacher.features[teacher_lower], teacher.features[teacher_upper]
+            )
             loss = (student_flow - teacher_flow).square().mean()
-            terms[f"flow{ours}-{our_next}"] = self.options.pretraining_weight * loss
+            terms[f"flow{lower}-{upper}"] = self.options.pretraining_weight * loss
         return terms
 
     def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
@@ -80,21 +82,25 @@ def flows(
     """Return the pairs of stages that follow each other.
 
     Raises:
-        UserError: a pair differs in channels, or there is no flow.
+        Mismatch: a pair differs in channels, or there is no flow.
     """
     pairs = pair_stages("fsp", student, teacher, first=0)
-    for ours, theirs in pairs:
-        channels = student.feature_shapes[ours][0], teacher.feature_shapes[theirs][0]
-        if channels[0] != channels[1]:
-            why = f"it needs equally many channels, not {channels[0]} and {channels[1]}"
-            raise mismatch("fsp", student, teacher, why)
+    require_equal_channels("fsp", student, teacher, pairs)
     if len(pairs) < 2:
-        raise mismatch("fsp", student, teacher, "it needs two pairs of stages")
+        raise Mismatch("fsp", student, teacher, "it needs two pairs of stages")
     return tuple(pairwise(pairs))
 
 
 def flow_matrix(lower: Tensor, upper: Tensor) -> Tensor:
-    """Return the inner products of the channels of two maps, (B, C, C'), mean over the places."""
+    """Return the inner products of the channels of two maps, mean over the positions.
+
+    Args:
+        lower: (B, C, H, W).
+        upper: (B, C', H', W').
+
+    Returns:
+        (B, C, C').
+    """
     lower, upper = to_same_size(upcast(lower), upcast(upper))
-    places = lower.shape[2] * lower.shape[3]
-    return lower.flatten(2) @ upper.flatten(2).mT / places
+    positions = lower.shape[2] * lower.shape[3]
+    return lower.flatten(2) @ upper.flatten(2).mT / positions

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Pretraining, Weights
-from distillery.methods.parts.activation_map import activation_map
-from distillery.methods.parts.pooling import to_same_size
+from distillery.methods.parts.pooling import activation_map, to_same_size
 from distillery.methods.parts.precision import upcast
 from distillery.models.base import Outputs
 
@@ -59,10 +58,12 @@ class FactorTransfer(Method):
 
     def __init__(self, options: Options, context: Context) -> None:
         super().__init__(options, context)
-        ours, theirs = context.student.feature_shapes[-1][0], context.teacher.feature_shapes[-1][0]
-        channels = max(int(theirs * options.rate), 1)
-        self.translator = encoder(ours, channels, norm=True)
-        self.paraphraser = Paraphraser(theirs, channels)
+        student_channels, teacher_channels = (
+            spec.feature_shapes[-1][0] for spec in (context.student, context.teacher)
+        )
+        channels = max(int(teacher_channels * options.rate), 1)
+        self.translator = encoder(student_channels, channels, norm=True)
+        self.paraphraser = Paraphraser(teacher_channels, channels)
 
     def pretraining(self) -> Pretraining:
         """Return the training of the paraphraser."""
@@ -84,18 +85,18 @@ class FactorTransfer(Method):
 
     def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return the term ``factor``. Maps have shape (B, C, H, W)."""
-        ours = self.translator(upcast(student.features[-1]))
-        theirs = self.paraphraser.encoder(upcast(teacher.features[-1]))
-        return {"factor": self.distance(ours, theirs)}
+        translated = self.translator(upcast(student.features[-1]))
+        target = self.paraphraser.encoder(upcast(teacher.features[-1]))
+        return {"factor": self.distance(translated, target)}
 
     def distance(self, student: Tensor, teacher: Tensor) -> Tensor:
         """Return the distance of two factors (B, C, H, W), whose sizes may differ."""
         factors = to_same_size(upcast(student), upcast(teacher))
         if self.options.factor == "map":
-            ours, theirs = (activation_map(factor, self.options.power) for factor in factors)
+            student, teacher = (activation_map(factor, self.options.power) for factor in factors)
         else:
-            ours, theirs = (F.normalize(factor.flatten(1), dim=1) for factor in factors)
-        return (ours - theirs).abs().pow(self.options.distance_power).mean()
+            student, teacher = (F.normalize(factor.flatten(1), dim=1) for factor in factors)
+        return (student - teacher).abs().pow(self.options.distance_power).mean()
 
 
 class Paraphraser(nn.Module):

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from pydantic import Field
 from torch import Tensor
 
 from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Weights
-from distillery.methods.parts.contrast import info_nce, negatives_mask
+from distillery.methods.parts.contrast import info_nce
 from distillery.methods.parts.heads import SphereHead
 from distillery.models.base import Outputs
 
@@ -48,12 +49,19 @@ class InBatchContrast(Method):
         self.teacher_head = SphereHead(context.teacher.embedding_dim, options.dim)
 
     def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
-        """Return the terms ``student`` and, for both directions, ``teacher``."""
+        """Return the terms ``student_anchor`` and, for both directions, ``teacher_anchor``."""
         students = self.student_head(student.embedding)
         teachers = self.teacher_head(teacher.embedding)
-        negatives = negatives_mask(batch.labels, same_class=self.options.negatives == "all")
-        temperature = self.options.temperature
-        terms = {"student_anchor": info_nce(students, teachers, negatives, temperature)}
+        terms = {"student_anchor": self._contrast(students, teachers, batch.labels)}
         if self.options.directions == "both":
-            terms["teacher_anchor"] = info_nce(teachers, students, negatives, temperature)
+            terms["teacher_anchor"] = self._contrast(teachers, students, batch.labels)
         return terms
+
+    def _contrast(self, anchors: Tensor, candidates: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of anchors (B, D) and candidates (B, D), of which row i is i's own."""
+        scores = anchors @ candidates.T / self.options.temperature
+        if self.options.negatives == "other-class":
+            is_own = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+            same_class = labels[:, None] == labels[None, :]
+            scores = scores.masked_fill(same_class & ~is_own, -torch.inf)
+        return info_nce(scores)

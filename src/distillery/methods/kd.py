@@ -7,7 +7,7 @@ from torch import Tensor
 
 from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Method, Weights
-from distillery.methods.parts.soft_targets import row_divergence
+from distillery.methods.parts.similarity import row_divergence
 from distillery.models.base import Outputs
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal, NamedTuple
+
 import torch
 import torch.nn.functional as F
 from pydantic import Field
@@ -9,19 +11,29 @@ from torch import Tensor
 
 from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Weights
-from distillery.methods.parts.pairing import mismatch, pair_stages
+from distillery.methods.parts.matching import Mismatch, pair_stages, require_equal_channels
 from distillery.methods.parts.precision import upcast
-from distillery.methods.parts.right_singular import Leading, Solver, leading
 from distillery.models.base import ModelSpec, Outputs
+
+Solver = Literal["gram", "svd"]
 
 # The student offers this many vectors more than it has to match.
 _SPARE = 3
 
 
+class Leading(NamedTuple):
+    """The leading singular values and right-singular vectors of matrices (B, N, C)."""
+
+    values: Tensor
+    """(B, k), without gradient."""
+    vectors: Tensor
+    """(B, C, k), unit columns."""
+
+
 class KDSVD(Method):
     """Compares how the leading singular vectors of stages that follow each other relate. FRAGILE.
 
-    A map is a matrix of places by channels, of which the k leading right-singular vectors are
+    A map is a matrix of positions by channels, of which the k leading right-singular vectors are
     taken. Each of the teacher's is matched with the student's most similar one of k + 3, with the
     sign of their cosine; both are scaled by the teacher's singular values, as unit rows. With
     ``R[c, c'] = exp(-(v_(l+1)[c] - v_l[c'])^2 / 8)``, the loss is ``sum (R_S - R_T)^2`` over
@@ -65,24 +77,24 @@ class KDSVD(Method):
         terms = {}
         below: tuple[Tensor, Tensor] | None = None
         stage_below = 0
-        for ours, theirs in self.pairs:
-            vectors = self.matched(student.features[ours], teacher.features[theirs])
+        for student_stage, teacher_stage in self.pairs:
+            vectors = self.matched(student.features[student_stage], teacher.features[teacher_stage])
             if below is not None:
                 gap = relation(vectors[0], below[0]) - relation(vectors[1], below[1])
-                terms[f"stage{stage_below}-{ours}"] = gap.square().sum() / len(gap)
-            below, stage_below = vectors, ours
+                terms[f"stage{stage_below}-{student_stage}"] = gap.square().sum() / len(gap)
+            below, stage_below = vectors, student_stage
         return terms
 
     def matched(self, student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the scaled vectors (B, C, k) of two maps, the student's in the teacher's order."""
+        """Return the scaled vectors (B, C, k) of two maps (B, C, H, W), in the teacher's order."""
         count = self.options.vectors
-        theirs = self.decompose(teacher, count)
-        ours = align(self.decompose(student, count + _SPARE).vectors, theirs.vectors)
-        scale = F.normalize(theirs.values, dim=1)[:, None, :]
-        return ours * scale, theirs.vectors * scale
+        target = self.decompose(teacher, count)
+        aligned = align(self.decompose(student, count + _SPARE).vectors, target.vectors)
+        scale = F.normalize(target.values, dim=1)[:, None, :]
+        return aligned * scale, target.vectors * scale
 
     def decompose(self, maps: Tensor, count: int) -> Leading:
-        """Return the leading vectors of maps as matrices of places by channels."""
+        """Return the leading vectors of maps (B, C, H, W), as matrices (B, H * W, C)."""
         return leading(upcast(maps).flatten(2).mT, count, self.options.solver)
 
 
@@ -92,20 +104,18 @@ def decomposable_stages(
     """Return the pairs of stages.
 
     Raises:
-        UserError: there are fewer than two, or the maps of one do not suit the method.
+        Mismatch: there are fewer than two, or the maps of one do not suit the method.
     """
     pairs = pair_stages("kdsvd", student, teacher)
     if len(pairs) < 2:
-        raise mismatch("kdsvd", student, teacher, "it needs two pairs of stages behind the stem")
-    for ours, theirs in pairs:
-        shapes = student.feature_shapes[ours], teacher.feature_shapes[theirs]
-        if shapes[0][0] != shapes[1][0]:
-            why = f"it needs equally many channels, not {shapes[0][0]} and {shapes[1][0]}"
-            raise mismatch("kdsvd", student, teacher, why)
+        raise Mismatch("kdsvd", student, teacher, "it needs two pairs of stages behind the stem")
+    require_equal_channels("kdsvd", student, teacher, pairs)
+    for student_stage, teacher_stage in pairs:
+        shapes = student.feature_shapes[student_stage], teacher.feature_shapes[teacher_stage]
         rank = min(min(c, h * w) for c, h, w in shapes)
         if options.vectors > rank:
             why = f"options.vectors is {options.vectors} (allowed: 1 to {rank}, the rank of a map)"
-            raise mismatch("kdsvd", student, teacher, why)
+            raise Mismatch("kdsvd", student, teacher, why)
     return pairs
 
 
@@ -136,3 +146,82 @@ def relation(upper: Tensor, lower: Tensor) -> Tensor:
         (B, C, C', k).
     """
     return torch.exp((upper[:, :, None, :] - lower[:, None, :, :]).square() / -8)
+
+
+def leading(matrices: Tensor, count: int, solver: Solver) -> Leading:
+    """Return the ``count`` leading singular values and right-singular vectors, or all there are.
+
+    Singular vectors are defined up to their sign. ``gram`` takes the eigenvectors of the smaller
+    Gram matrix, which is quick for batches on a GPU, and signs them so that their entries do not
+    sum to less than 0. ``svd`` takes the vectors of the LAPACK build as they come.
+
+    The gradient of a vector is undefined where its singular value repeats. Parts of it whose
+    denominators are lost in rounding are left out, so that it is finite for all matrices, those of
+    reduced rank included.
+
+    Args:
+        matrices: (B, N, C), single or double precision.
+        count: k.
+        solver: how the vectors are computed.
+    """
+    values, vectors = _LeadingVectors.apply(matrices, count, solver)
+    return Leading(values, vectors)
+
+
+class _LeadingVectors(torch.autograd.Function):
+    """The vectors as a function of the matrices X, differentiated as eigenvectors of X^T X."""
+
+    @staticmethod
+    def forward(ctx: Any, matrices: Tensor, count: int, solver: Solver) -> tuple[Tensor, Tensor]:
+        if solver == "svd":
+            _, values, rows = torch.linalg.svd(matrices, full_matrices=False)
+            vectors = rows.mT
+        else:
+            values, vectors = _by_gram(matrices)
+        leading_values = values[:, :count].contiguous()
+        leading_vectors = vectors[:, :, :count].contiguous()
+        ctx.mark_non_differentiable(leading_values)
+        ctx.save_for_backward(matrices, values, vectors)
+        return leading_values, leading_vectors
+
+    @staticmethod
+    def backward(ctx: Any, _: Tensor, gradient: Tensor) -> tuple[Tensor, None, None]:
+        matrices, values, vectors = ctx.saved_tensors
+        chosen = vectors[:, :, : gradient.shape[2]]
+        eigenvalues = values.square()
+        chosen_eigenvalues = eigenvalues[:, None, : gradient.shape[2]]
+        smallest = _resolution(eigenvalues)[:, None, None]
+        # A change of X^T X turns a vector towards another by its share over their eigenvalues' gap;
+        # the eigenvectors that a thin decomposition leaves out all have the eigenvalue 0.
+        shares = vectors.mT @ gradient
+        gaps = chosen_eigenvalues - eigenvalues[:, :, None]
+        turn = vectors @ (shares * _inverse(gaps, smallest))
+        turn = turn + (gradient - vectors @ shares) * _inverse(chosen_eigenvalues, smallest)
+        return (matrices @ turn) @ chosen.mT + (matrices @ chosen) @ turn.mT, None, None
+
+
+def _by_gram(matrices: Tensor) -> tuple[Tensor, Tensor]:
+    """Return all singular values and right-singular vectors, the largest first."""
+    wide = matrices.shape[1] < matrices.shape[2]
+    gram = matrices @ matrices.mT if wide else matrices.mT @ matrices
+    eigenvalues, vectors = torch.linalg.eigh(gram)
+    eigenvalues, vectors = eigenvalues.flip(1).clamp(min=0), vectors.flip(2)
+    values = eigenvalues.sqrt()
+    if wide:
+        # From left- to right-singular vectors; those of lost singular values are left out as 0.
+        lost = eigenvalues <= _resolution(eigenvalues)[:, None]
+        inverse = values.masked_fill(lost, 1.0).reciprocal().masked_fill(lost, 0.0)
+        vectors = matrices.mT @ vectors * inverse[:, None, :]
+    sign = torch.where(vectors.sum(dim=1, keepdim=True) < 0, -1.0, 1.0).to(vectors)
+    return values, vectors * sign
+
+
+def _resolution(eigenvalues: Tensor) -> Tensor:
+    """Return which differences of eigenvalues (B, r) are rounding errors: (B,)."""
+    return 10 * torch.finfo(eigenvalues.dtype).eps * eigenvalues[:, 0]
+
+
+def _inverse(gaps: Tensor, smallest: Tensor) -> Tensor:
+    """Return ``1 / gaps``, and 0 where a gap is not larger than ``smallest``."""
+    lost = gaps.abs() <= smallest
+    return gaps.masked_fill(lost, 1.0).reciprocal().masked_fill(lost, 0.0)

@@ -67,11 +67,12 @@ class LSKD(Method):
 
     def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return the terms of the base. Logits have shape (B, C)."""
-        return self.base(
+        terms: dict[str, Tensor] = self.base(
             student._replace(logits=standardise(student.logits)),
             teacher._replace(logits=standardise(teacher.logits)),
             batch,
         )
+        return terms
 
 
 def standardise(logits: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Weights
-from distillery.methods.parts.pairing import pair_stages
+from distillery.methods.parts.matching import pair_stages
 from distillery.methods.parts.pooling import to_same_size
 from distillery.methods.parts.precision import upcast
 from distillery.models.base import ModelSpec, Outputs
@@ -21,10 +21,10 @@ class NST(Method):
 
     A channel is its spatial pattern, flattened and of unit length. The loss is
     ``mean k(s, s') + mean k(t, t') - 2 mean k(s, t)`` over the batch and all pairs of channels,
-    summed over the stages behind the stem (``parts.pairing``). The teacher's constant part is kept,
-    as in RepDistiller, so that the loss is 0 where the channels agree.
+    summed over the stages behind the stem (``parts.matching``). The teacher's constant part is
+    kept, as in RepDistiller, so that the loss is 0 where the channels agree.
 
-    Kernel sums are taken from Gram matrices over channels, or over places where those are fewer;
+    Kernel sums are taken from Gram matrices over channels, or over positions where those are fewer;
     the two are equal. No (B, C, C', H * W) array is made.
 
     Extra memory, at B = 64 for resnet32x4 -> resnet8x4 on 32 x 32: 32 MB kept for the backward
@@ -48,29 +48,37 @@ class NST(Method):
     def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return a term for each stage of the student. Maps have shape (B, C, H, W)."""
         return {
-            f"stage{ours}": selectivity_loss(student.features[ours], teacher.features[theirs])
-            for ours, theirs in self.pairs
+            f"stage{student_stage}": selectivity_loss(
+                student.features[student_stage], teacher.features[teacher_stage]
+            )
+            for student_stage, teacher_stage in self.pairs
         }
 
 
 def selectivity_loss(student: Tensor, teacher: Tensor) -> Tensor:
-    """Return the discrepancy of the channels of two maps, whose sizes and channels may differ."""
+    """Return the discrepancy of the channels of two maps, a scalar.
+
+    Args:
+        student: (B, C, H, W).
+        teacher: (B, C', H', W').
+    """
     maps = to_same_size(upcast(student), upcast(teacher))
-    ours, theirs = (values.flatten(2) for values in maps)
-    our_scale, their_scale = inverse_lengths(ours), inverse_lengths(theirs)
-    batch, channels, places = ours.shape
-    if 2 * places**2 < channels * (channels + theirs.shape[1]):
-        # The sum over pairs of channels of (a . b)^2 is the product of the Grams over places.
-        our_gram = ours.mT @ (ours * (our_scale.square() / channels))
-        their_gram = theirs.mT @ (theirs * (their_scale.square() / theirs.shape[1]))
-        return (our_gram - their_gram).square().sum() / batch
-    # Scaling the Grams instead of the channels spares copies of the maps.
-    within = (ours @ ours.mT * our_scale * our_scale.mT).square().mean()
-    constant = (theirs @ theirs.mT * their_scale * their_scale.mT).square().mean()
-    across = (ours @ theirs.mT * our_scale * their_scale.mT).square().mean()
+    student, teacher = (values.flatten(2) for values in maps)
+    scale, teacher_scale = inverse_lengths(student), inverse_lengths(teacher)
+    batch, channels, positions = student.shape
+    if 2 * positions**2 < channels * (channels + teacher.shape[1]):
+        # The sum over pairs of channels of (a . b)^2 is the product of the Grams over positions.
+        student_gram = student.mT @ (student * (scale.square() / channels))
+        teacher_gram = teacher.mT @ (teacher * (teacher_scale.square() / teacher.shape[1]))
+        return (student_gram - teacher_gram).square().sum() / batch
+    # Scaling the Grams instead of the channels spares other arrays of their size.
+    within = (student @ student.mT * scale * scale.mT).square().mean()
+    constant = (teacher @ teacher.mT * teacher_scale * teacher_scale.mT).square().mean()
+    across = (student @ teacher.mT * scale * teacher_scale.mT).square().mean()
     return within + constant - 2 * across
 
 
 def inverse_lengths(channels: Tensor) -> Tensor:
     """Return one over the length of each channel's pattern, (B, C, H * W) -> (B, C, 1)."""
-    return torch.linalg.vector_norm(channels, dim=2, keepdim=True).clamp(min=_SHORTEST).reciprocal()
+    lengths: Tensor = torch.linalg.vector_norm(channels, dim=2, keepdim=True)
+    return lengths.clamp(min=_SHORTEST).reciprocal()

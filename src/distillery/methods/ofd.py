@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -10,13 +11,15 @@ from torch import Tensor, nn
 from distillery.core.errors import UserError
 from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Weights
-from distillery.methods.parts.equal_stages import require_equal_stages
-from distillery.methods.parts.pairing import mismatch
-from distillery.methods.parts.partial_l2 import channel_margins, partial_l2
+from distillery.methods.parts.matching import Mismatch, require_equal_stages
 from distillery.methods.parts.pooling import pool_to
 from distillery.methods.parts.precision import upcast
 from distillery.models import registry
 from distillery.models.base import ModelSpec, Outputs
+
+# Channels that are negative more rarely than this take a margin of three standard deviations.
+_RARE = 0.001
+_SMALLEST_DEVIATION = 1e-12
 
 
 class OFD(Method):
@@ -24,7 +27,7 @@ class OFD(Method):
 
     Stage l of L: the student's map passes a convolution and a BatchNorm to the teacher's width, the
     teacher's map is average-pooled to the student's size and cut off below at the channel margins
-    (``parts.partial_l2``). The distance, summed over a map and averaged over the batch, counts
+    (``partial_l2``). The distance, summed over a map and averaged over the batch, counts
     ``2^-(L - 1 - l)``. The stem takes no part; both networks need equally many stages.
 
     The original keeps the teacher in training mode, so that its maps are normalised by batch
@@ -59,25 +62,29 @@ class OFD(Method):
             strict=True,
         )
         self.stages = nn.ModuleList(
-            Stage(ours[0], theirs[0], options.kernel, channel_margins(norm.weight, norm.bias))
-            for ours, theirs, norm in stages
+            Stage(shape[0], target[0], options.kernel, channel_margins(norm.weight, norm.bias))
+            for shape, target, norm in stages
         )
 
     @classmethod
     def check(cls, options: Options, student: ModelSpec, teacher: ModelSpec) -> None:
-        """Refuse unequal numbers of stages, and teachers without a BatchNorm before each ReLU."""
+        """Refuse unequal numbers of stages, and teachers without a BatchNorm before each ReLU.
+
+        Raises:
+            Mismatch: margins cannot be taken of the teacher.
+        """
         require_equal_stages("ofd", student, teacher)
         if _norms(teacher) != len(teacher.feature_shapes) - 1:
             why = "the teacher has no BatchNorm before the ReLU of its stages, which margins need"
-            raise mismatch("ofd", student, teacher, why)
+            raise Mismatch("ofd", student, teacher, why)
 
     def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return the term ``partial_l2``. Preactivations have shapes (B, c, h, w)."""
         last = len(self.stages) - 1
         maps = zip(self.stages, student.preactivations[1:], teacher.preactivations[1:], strict=True)
         distances = [
-            stage(ours, theirs.detach()) / 2 ** (last - place)
-            for place, (stage, ours, theirs) in enumerate(maps)
+            stage(student_map, teacher_map.detach()) / 2 ** (last - index)
+            for index, (stage, student_map, teacher_map) in enumerate(maps)
         ]
         return {"partial_l2": torch.stack(distances).sum()}
 
@@ -103,6 +110,50 @@ class Stage(nn.Module):
         student = self.norm(self.conv(upcast(student)))
         teacher = pool_to(upcast(teacher), student.shape[2], student.shape[3])
         return partial_l2(student, teacher, self.margin[:, None, None])
+
+
+def channel_margins(weight: Tensor, bias: Tensor) -> Tensor:
+    """Return the mean negative response of each channel behind a BatchNorm.
+
+    A channel is taken as normal with mean ``bias`` and deviation ``|weight|``; its margin is the
+    expectation of its values below zero, or ``-3 |weight|`` where at most one value in a thousand
+    is negative.
+
+    Args:
+        weight: (C,), that of the BatchNorm before the ReLU.
+        bias: (C,), of the same BatchNorm.
+
+    Returns:
+        (C,) single precision, on the CPU, not positive.
+    """
+    deviation = weight.detach().cpu().double().abs().clamp_min(_SMALLEST_DEVIATION)
+    mean = bias.detach().cpu().double()
+    z = mean / deviation
+    negative = 0.5 * torch.special.erfc(z / math.sqrt(2))
+    # The density over the probability, in log space: both vanish far from zero.
+    log_density = -0.5 * z**2 - 0.5 * math.log(2 * math.pi)
+    expectation = mean - deviation * torch.exp(log_density - torch.special.log_ndtr(-z))
+    return torch.where(negative > _RARE, expectation, -3 * deviation).float()
+
+
+def partial_l2(student: Tensor, teacher: Tensor, margin: Tensor) -> Tensor:
+    """Return the partial L2 distance to the margin-ReLU of the teacher, mean over the batch.
+
+    The target of an element is ``max(teacher, margin)``. Its squared distance counts where the
+    teacher is positive, and elsewhere only where the student lies above the target.
+
+    Args:
+        student: (B, C, H, W).
+        teacher: (B, C, H, W).
+        margin: broadcasts to them; not positive.
+
+    Returns:
+        Scalar, summed over C, H and W.
+    """
+    target = torch.maximum(teacher, margin)
+    excess = student - target
+    counts = (teacher > 0) | (excess > 0)
+    return torch.where(counts, excess, 0.0).square().sum() / len(student)
 
 
 def _norms(spec: ModelSpec) -> int:

@@ -37,15 +37,15 @@ class PKT(Method):
     def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return the term ``neighbourhood``. Embeddings have shape (B, D)."""
         eps = self.options.eps
-        ours = neighbourhoods(student.embedding, eps)
-        theirs = neighbourhoods(teacher.embedding, eps)
-        return {"neighbourhood": (theirs * torch.log((theirs + eps) / (ours + eps))).mean()}
+        p = neighbourhoods(student.embedding, eps)
+        q = neighbourhoods(teacher.embedding, eps)
+        return {"neighbourhood": (q * torch.log((q + eps) / (p + eps))).mean()}
 
 
 def neighbourhoods(embeddings: Tensor, eps: float) -> Tensor:
     """Return each sample's distribution over the batch by cosine similarity, (B, D) -> (B, B)."""
     points = upcast(embeddings)
-    units = points / (torch.linalg.vector_norm(points, dim=1, keepdim=True) + eps)
+    units: Tensor = points / (torch.linalg.vector_norm(points, dim=1, keepdim=True) + eps)
     # A cosine may fall below -1 by rounding.
     similarities = ((1 + units @ units.T) / 2).clamp(min=0)
     return similarities / similarities.sum(dim=1, keepdim=True)

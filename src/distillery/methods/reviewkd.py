@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from pydantic import Field
@@ -9,8 +11,8 @@ from torch import Tensor, nn
 
 from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Weights
-from distillery.methods.parts.equal_stages import require_equal_stages
-from distillery.methods.parts.hierarchical_context import hierarchical_context
+from distillery.methods.parts.matching import require_equal_stages
+from distillery.methods.parts.pooling import pool_to
 from distillery.methods.parts.precision import upcast
 from distillery.models.base import ModelSpec, Outputs
 
@@ -21,7 +23,7 @@ class ReviewKD(Method):
     From the embedding, a 1x1 map, up to the shallowest stage behind the stem, a student map is
     brought to a common width, blended with what came from the deeper stages, and mapped to the
     teacher's width (``Fusion``). Each result is compared with the teacher's map before its ReLU
-    (``parts.hierarchical_context``); the distances are added up and multiplied by
+    (``hierarchical_context``); the distances are added up and multiplied by
     ``min(epoch / warmup_epochs, 1)``, epochs counted from 1. Both networks need equally many
     stages, and a batch two samples, for the BatchNorm of 1x1 maps.
 
@@ -57,8 +59,8 @@ class ReviewKD(Method):
         inputs = [*(shape[0] for shape in student.feature_shapes[1:]), student.embedding_dim]
         outputs = [*(shape[0] for shape in teacher.feature_shapes[1:]), teacher.embedding_dim]
         self.fusions = nn.ModuleList(
-            Fusion(into, width, out, blends=place > 0)
-            for place, (into, out) in enumerate(zip(inputs[::-1], outputs[::-1], strict=True))
+            Fusion(into, width, out, blends=index > 0)
+            for index, (into, out) in enumerate(zip(inputs[::-1], outputs[::-1], strict=True))
         )
 
     @classmethod
@@ -83,11 +85,10 @@ class ReviewKD(Method):
         distances = []
         deeper: Tensor | None = None
         pairs = zip(self.fusions, students[::-1], teachers[::-1], strict=True)
-        for fusion, ours, theirs in pairs:
-            theirs = upcast(theirs.detach())
-            ours, deeper = fusion(upcast(ours), deeper, theirs.shape[2:])
-            levels = self.options.levels
-            distances.append(hierarchical_context(ours, theirs, levels))
+        for fusion, student_map, teacher_map in pairs:
+            target = upcast(teacher_map.detach())
+            mapped, deeper = fusion(upcast(student_map), deeper, target.shape[2:])
+            distances.append(hierarchical_context(mapped, target, self.options.levels))
         return torch.stack(distances).sum()
 
 
@@ -95,7 +96,7 @@ class Fusion(nn.Module):
     """Blends a student map with what the deeper stages hand up, and maps it to a teacher's width.
 
     The map passes a 1x1 convolution and BatchNorm. Then a 1x1 convolution and a sigmoid give two
-    weights at each place, one for the map and one for the deeper map, resized to it. Their sum,
+    weights at each position, one for the map and one for the deeper map, resized to it. Their sum,
     resized to the teacher's size, is handed up, and passes a 3x3 convolution and BatchNorm.
     """
 
@@ -131,6 +132,31 @@ class Fusion(nn.Module):
         first, second = self.attention.weight.chunk(2, dim=1)
         scores = F.conv2d(fused, first, self.attention.bias) + F.conv2d(deeper, second)
         return scores.sigmoid()
+
+
+def hierarchical_context(student: Tensor, teacher: Tensor, levels: Sequence[int]) -> Tensor:
+    """Return the mean squared error of two maps at several resolutions, averaged with weights.
+
+    Full resolution has weight 1. Every level that is smaller than the maps' height adds the error
+    of the maps average-pooled to (level, level), with half the weight of the one before it.
+
+    Args:
+        student: (B, C, H, W).
+        teacher: (B, C, H, W).
+        levels: resolutions, from fine to coarse.
+
+    Returns:
+        Scalar, the weighted mean over the resolutions.
+    """
+    loss = F.mse_loss(student, teacher)
+    weight, total = 1.0, 1.0
+    for level in levels:
+        if level < student.shape[2]:
+            weight /= 2
+            total += weight
+            pooled, target = (pool_to(maps, level, level) for maps in (student, teacher))
+            loss = loss + weight * F.mse_loss(pooled, target)
+    return loss / total
 
 
 def _conv_bn(in_channels: int, out_channels: int, kernel: int) -> nn.Sequential:

@@ -10,7 +10,7 @@ from torch import Tensor
 from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Method, Weights
 from distillery.methods.parts.precision import upcast
-from distillery.methods.parts.squared_distances import squared_distances
+from distillery.methods.parts.similarity import squared_distances
 from distillery.models.base import Outputs
 
 # Points nearer than 1e-6 (or than a millionth of the largest distance) count as one point.
@@ -46,10 +46,10 @@ class RKD(Method):
 
     def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return the terms ``distance`` and ``angle``, weighted. Embeddings are (B, D)."""
-        ours = squared_distances(upcast(student.embedding))
-        theirs = squared_distances(upcast(teacher.embedding))
-        distance = F.smooth_l1_loss(relative_distances(ours), relative_distances(theirs))
-        angle = F.smooth_l1_loss(cosines(ours), cosines(theirs))
+        squared = squared_distances(upcast(student.embedding))
+        target = squared_distances(upcast(teacher.embedding))
+        distance = F.smooth_l1_loss(relative_distances(squared), relative_distances(target))
+        angle = F.smooth_l1_loss(cosines(squared), cosines(target))
         return {
             "distance": self.options.distance_weight * distance,
             "angle": self.options.angle_weight * angle,

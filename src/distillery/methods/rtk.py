@@ -8,6 +8,7 @@ and their defaults included, is this project's reading, and no published number 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
@@ -16,31 +17,23 @@ from pydantic import Field, StrictInt, model_validator
 from torch import Tensor
 
 from distillery.core.errors import UserError
-from distillery.methods.afd import AFD
-from distillery.methods.base import Context, Weights
-from distillery.methods.parts.attention_log import (
+from distillery.core.log_names import (
     ATTENTION,
     ENTROPY,
     FREQUENCY,
     LAYER_ENTROPY,
 )
-from distillery.methods.parts.entropy import entropy
-from distillery.methods.parts.layer_attention import LayerAttention
-from distillery.methods.parts.layer_reading import Reading, read, thinned
-from distillery.methods.parts.layer_selection import (
-    Reduce,
-    Scope,
-    annealed_count,
-    layer_count,
-    select_layers,
-)
-from distillery.methods.parts.pooling import pool_to
-from distillery.methods.parts.softpool import soft_pool_to
+from distillery.methods.afd import AFD
+from distillery.methods.base import Context, Weights
+from distillery.methods.parts.attention import LayerAttention, Reading, entropy, read, thinned
+from distillery.methods.parts.pooling import pool_to, soft_pool_to
 from distillery.models.base import ModelSpec
 
 Count = Annotated[StrictInt, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Pool = Literal["average", "softpool"]
+Reduce = Literal["max", "mean", "logsumexp"]
+Scope = Literal["sample", "batch"]
 
 
 class RTK(AFD):
@@ -105,7 +98,11 @@ class RTK(AFD):
 
     @classmethod
     def check(cls, options: AFD.Options, student: ModelSpec, teacher: ModelSpec) -> None:
-        """Refuse networks without known blocks, and a ``k`` above the number of layers."""
+        """Refuse networks without known blocks, and a ``k`` above the number of layers.
+
+        Raises:
+            UserError: there are fewer layers.
+        """
         super().check(options, student, teacher)
         assert isinstance(options, cls.Options)
         layers = len(thinned(teacher.block_shapes, options.max_layers))
@@ -127,8 +124,8 @@ class RTK(AFD):
 
     def attend(
         self, students: Sequence[Reading], teachers: Sequence[Reading], epoch: int
-    ) -> Tensor:
-        """Return the weights (B, T, S) of the distances, and log them."""
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the weights (B, T, S) of the distances, and what is to be logged of them."""
         scores = self._scores(students, teachers)
         options = self.options
         selected = select_layers(scores, self._count(epoch), options.relevance, options.scope)
@@ -142,13 +139,13 @@ class RTK(AFD):
         spread = entropy(attention, keys)
         # A teacher layer that is left out does not ask.
         asked = spread[selected] if self._teacher_asks else spread
-        self.diagnostics = {
+        diagnostics = {
             FREQUENCY: selected.to(weights.dtype).mean(dim=0),
             ATTENTION: weights.detach().mean(dim=0),
             ENTROPY: asked.mean(),
             LAYER_ENTROPY: entropy(scores.softmax(dim=2), 2).mean(dim=0),
         }
-        return weights
+        return weights, diagnostics
 
     def resize(self, maps: Tensor, height: int, width: int) -> Tensor:
         """Bring the student's maps (B, 1, h, w) to the size of the teacher's."""
@@ -161,10 +158,12 @@ class RTK(AFD):
 
     def _scores(self, students: Sequence[Reading], teachers: Sequence[Reading]) -> Tensor:
         """Return the scores (B, T, S) before any softmax."""
-        ours = [layer.description for layer in students]
-        theirs = [layer.description for layer in teachers]
+        student = [layer.description for layer in students]
+        teacher = [layer.description for layer in teachers]
         scores: Tensor = (
-            self.attention(theirs, ours) if self._teacher_asks else self.attention(ours, theirs).mT
+            self.attention(teacher, student)
+            if self._teacher_asks
+            else self.attention(student, teacher).mT
         )
         return scores
 
@@ -173,3 +172,44 @@ class RTK(AFD):
         if epoch >= self.annealed_until:
             return self.kept
         return annealed_count(self.kept, self.layers, epoch / self.annealed_until)
+
+
+def layer_count(k: int | float | Literal["all"], layers: int) -> int:
+    """Return how many of the layers ``k`` means: a number, a share (rounded up), or all."""
+    if k == "all":
+        return layers
+    # A share such as 0.1 of 30 is a trifle more than 3 in binary.
+    return k if isinstance(k, int) else math.ceil(k * layers - 1e-9)
+
+
+def annealed_count(count: int, layers: int, progress: float) -> int:
+    """Return how many layers are kept when ``progress`` of the annealing, 0 to 1, is done.
+
+    All of them at the beginning, ``count`` at the end, linearly in between and rounded up.
+    """
+    return count + math.ceil((layers - count) * (1 - progress) - 1e-9)
+
+
+def select_layers(scores: Tensor, count: int, reduce: Reduce, scope: Scope) -> Tensor:
+    """Tell which teacher layers have the ``count`` highest scores.
+
+    Args:
+        scores: (B, T, S), of each teacher layer for each student layer.
+        count: number of layers to keep.
+        reduce: how the scores of a layer become one.
+        scope: whether each sample has layers of its own, or all share those of the highest mean.
+
+    Returns:
+        (B, T) bool with ``count`` true values a row.
+    """
+    relevance = _reduced(scores.detach(), reduce)
+    if scope == "batch":
+        relevance = relevance.mean(dim=0, keepdim=True).expand_as(relevance)
+    best = relevance.topk(count, dim=1).indices
+    return torch.zeros_like(relevance, dtype=torch.bool).scatter(1, best, True)
+
+
+def _reduced(scores: Tensor, reduce: Reduce) -> Tensor:
+    if reduce == "max":
+        return scores.amax(dim=2)
+    return scores.mean(dim=2) if reduce == "mean" else scores.logsumexp(dim=2)

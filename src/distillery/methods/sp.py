@@ -27,10 +27,9 @@ class SimilarityPreserving(Method):
     couples_batch = True
 
     def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
-        """Return the term ``similarity``. Maps may differ in shape behind the batch dimension."""
-        ours = similarities(student.features[-1])
-        theirs = similarities(teacher.features[-1])
-        return {"similarity": (ours - theirs).square().mean()}
+        """Return the term ``similarity``. Maps are (B, C, H, W)."""
+        difference = similarities(student.features[-1]) - similarities(teacher.features[-1])
+        return {"similarity": difference.square().mean()}
 
 
 def similarities(maps: Tensor) -> Tensor:

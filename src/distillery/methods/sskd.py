@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Pretraining, Weights
 from distillery.methods.parts.precision import upcast
-from distillery.methods.parts.ranked_rows import mean_of_kept, trusted
-from distillery.methods.parts.soft_targets import row_divergence
+from distillery.methods.parts.similarity import row_divergence
 from distillery.models.base import Outputs
 
 
@@ -19,17 +18,18 @@ class SSKD(Method):
     """Distils what the teacher says of rotated images, and which image it takes them for.
 
     Both networks see each image upright and turned by 90, 180 and 270 degrees. The objective is
-    ``0.1 CE + 0.9 KD`` of the upright copies, and this method's two terms:
+    ``0.1 CE + 0.9 KD`` of the upright views, and this method's two terms:
 
-    * ``transformed`` (weight 2.7): KD at T = 4 on the turned copies;
+    * ``transformed`` (weight 2.7): KD at T = 4 on the turned views;
     * ``self_supervised`` (weight 10): the same divergence, at T = 0.5, of the distributions over
-      the batch's upright images that the cosine similarities of a turned copy give. They are taken
+      the batch's upright images that the cosine similarities of a turned view give. They are taken
       between the outputs of a two-layer head on each embedding.
 
     Each divergence is the mean over the rows that the teacher gets right, and a fraction (1 and
-    0.75) of its wrong ones, those with the best rank of the true class or image. Before, the
-    teacher's head alone is trained for 60 epochs to find the upright image of each turned copy
-    (cross-entropy of the cosine similarities, without temperature).
+    0.75) of its wrong ones, those with the best rank of the true class or image; of equal ranks the
+    earlier rows count, so that the loss depends on the order of the batch. Before, the teacher's
+    head alone is trained for 60 epochs to find the upright image of each turned view (cross-entropy
+    of the cosine similarities, without temperature).
 
     The authors crop but do not flip the training images.
 
@@ -48,17 +48,17 @@ class SSKD(Method):
         """Hyperparameters of SSKD."""
 
         transformed_weight: float = Field(default=2.7, ge=0)
-        """Weight of the distillation on turned copies."""
+        """Weight of the distillation on turned views."""
         transformed_temperature: float = Field(default=4.0, gt=0)
-        """Softens the logits of turned copies."""
+        """Softens the logits of turned views."""
         transformed_fraction: float = Field(default=1.0, ge=0, le=1)
-        """Share of the turned copies that the teacher misclassifies to learn from."""
+        """Share of the turned views that the teacher misclassifies to learn from."""
         self_supervised_weight: float = Field(default=10.0, ge=0)
         """Weight of the distillation of similarities."""
         self_supervised_temperature: float = Field(default=0.5, gt=0)
         """Softens the similarities."""
         self_supervised_fraction: float = Field(default=0.75, ge=0, le=1)
-        """Share of the turned copies that the teacher takes for another image to learn from."""
+        """Share of the turned views that the teacher takes for another image to learn from."""
         head_epochs: int = Field(default=60, ge=1)
         """Length of the training of the teacher's head."""
         head_lr: float = Field(default=0.05, gt=0)
@@ -73,8 +73,8 @@ class SSKD(Method):
 
     def make_views(self, images: Tensor) -> Tensor:
         """Return each image upright and turned by 90, 180 and 270 degrees, (4 B, C, H, H)."""
-        copies = [images.rot90(quarters, (2, 3)) for quarters in range(self.n_views)]
-        return torch.stack(copies, dim=1).flatten(0, 1)
+        views = [images.rot90(quarters, (2, 3)) for quarters in range(self.n_views)]
+        return torch.stack(views, dim=1).flatten(0, 1)
 
     def pretraining(self) -> Pretraining:
         """Return the training of the teacher's head."""
@@ -87,7 +87,7 @@ class SSKD(Method):
 
     def pretrain(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return the term ``recognition`` of the teacher's head. Embeddings have shape (4 B, D)."""
-        similarities = likeness(self.teacher_head(upcast(teacher.embedding.detach())))
+        similarities = cosine_similarities(self.teacher_head(upcast(teacher.embedding.detach())))
         return {"recognition": F.cross_entropy(similarities, own_image(similarities))}
 
     def finish_pretraining(self) -> None:
@@ -111,36 +111,64 @@ class SSKD(Method):
         }
 
     def transformed(self, student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
-        """Return the distillation loss of the turned copies for logits (4 B, C), labels (B,)."""
-        ours, theirs = (upcast(turned(rows)) for rows in (student, teacher))
+        """Return the distillation loss of the turned views for logits (4 B, C), labels (B,)."""
+        student, teacher = (upcast(turned(rows)) for rows in (student, teacher))
         labels = labels.repeat_interleave(self.n_views - 1)
-        keep = trusted(theirs, labels, self.options.transformed_fraction)
-        divergence = row_divergence(ours, theirs, self.options.transformed_temperature)
+        keep = trusted(teacher, labels, self.options.transformed_fraction)
+        divergence = row_divergence(student, teacher, self.options.transformed_temperature)
         return mean_of_kept(divergence, keep)
 
     def self_supervised(self, student: Tensor, teacher: Tensor) -> Tensor:
         """Return the distillation loss of the similarities of representations (4 B, D)."""
-        ours, theirs = likeness(student), likeness(teacher)
-        keep = trusted(theirs, own_image(theirs), self.options.self_supervised_fraction)
-        divergence = row_divergence(ours, theirs, self.options.self_supervised_temperature)
+        student, teacher = cosine_similarities(student), cosine_similarities(teacher)
+        keep = trusted(teacher, own_image(teacher), self.options.self_supervised_fraction)
+        divergence = row_divergence(student, teacher, self.options.self_supervised_temperature)
         return mean_of_kept(divergence, keep)
 
 
 def turned(rows: Tensor) -> Tensor:
-    """Return the rows of the turned copies, (4 B, N) -> (3 B, N)."""
-    return rows.unflatten(0, (-1, SSKD.n_views))[:, 1:].flatten(0, 1)
+    """Return the rows of the turned views, (4 B, N) -> (3 B, N)."""
+    return rows.view(-1, SSKD.n_views, rows.shape[1])[:, 1:].flatten(0, 1)
 
 
-def likeness(represented: Tensor) -> Tensor:
-    """Return the cosine similarities (3 B, B) of turned copies to the batch's upright images."""
+def cosine_similarities(represented: Tensor) -> Tensor:
+    """Return the cosine similarities (3 B, B) of turned views to the batch's upright images."""
     unit = F.normalize(upcast(represented), dim=1)
     return turned(unit) @ unit[:: SSKD.n_views].T
 
 
 def own_image(similarities: Tensor) -> Tensor:
-    """Return, for each turned copy (3 B), the number of its image in the batch."""
+    """Return, for each turned view (3 B,), the number of its image in the batch."""
     images = torch.arange(similarities.shape[1], device=similarities.device)
     return images.repeat_interleave(SSKD.n_views - 1)
+
+
+def trusted(scores: Tensor, labels: Tensor, fraction: float) -> Tensor:
+    """Return which rows to keep: all that are right, and a fraction of those that are wrong.
+
+    The rank of a row is the number of scores above that of its label; a row of rank 0 is right. Of
+    the W wrong ones, the int(fraction * W) with the smallest ranks are kept, earlier rows first.
+
+    Args:
+        scores: (N, C), the teacher's.
+        labels: (N,) int64.
+        fraction: share of the wrong rows, 0 to 1.
+
+    Returns:
+        (N,) bool.
+    """
+    ranks = (scores > scores.gather(1, labels[:, None])).sum(dim=1)
+    wrong = (ranks > 0).sum()
+    # In double precision, as Python rounds: 0.7 * 30 is just below 21 in single precision.
+    kept = len(ranks) - wrong + (fraction * wrong.double()).floor().long()
+    order = torch.empty_like(ranks)
+    order[ranks.argsort(stable=True)] = torch.arange(len(ranks), device=ranks.device)
+    return order < kept
+
+
+def mean_of_kept(values: Tensor, keep: Tensor) -> Tensor:
+    """Return the mean of the kept entries of (N,) values; 0 if none is kept."""
+    return torch.where(keep, values, 0.0).sum() / keep.sum().clamp_min(1)
 
 
 def _head(dim: int) -> nn.Sequential:

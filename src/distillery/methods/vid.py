@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Weights
-from distillery.methods.parts.pairing import pair_stages
+from distillery.methods.parts.matching import pair_stages
 from distillery.methods.parts.pooling import to_same_size
 from distillery.methods.parts.precision import upcast
 from distillery.models.base import ModelSpec, Outputs
@@ -21,7 +21,7 @@ class VID(Method):
     """Negative log-likelihood of the teacher's maps, normal around a regression of the student's.
 
     ``mean(((mu(F_S) - F_T)^2 / var + log var) / 2)`` over all elements, summed over the stages
-    behind the stem (``parts.pairing``); the larger map is average-pooled first. Each channel has a
+    behind the stem (``parts.matching``); the larger map is average-pooled first. Each channel has a
     learned variance. The constant log(2 pi) / 2 is left out, so that the loss can be negative.
 
     The variances are parameters, as in the paper and RepDistiller. In mdistiller they keep their
@@ -49,12 +49,12 @@ class VID(Method):
         self.pairs = pair_stages("vid", context.student, context.teacher)
         self.channels = nn.ModuleList(
             GaussianChannel(
-                context.student.feature_shapes[ours][0],
-                context.teacher.feature_shapes[theirs][0],
+                context.student.feature_shapes[student_stage][0],
+                context.teacher.feature_shapes[teacher_stage][0],
                 options.init_variance,
                 options.min_variance,
             )
-            for ours, theirs in self.pairs
+            for student_stage, teacher_stage in self.pairs
         )
 
     @classmethod
@@ -65,9 +65,11 @@ class VID(Method):
     def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return a term for each stage of the student. Maps have shape (B, C, H, W)."""
         terms = {}
-        for (ours, theirs), channel in zip(self.pairs, self.channels, strict=True):
-            maps = to_same_size(upcast(student.features[ours]), upcast(teacher.features[theirs]))
-            terms[f"stage{ours}"] = channel(*maps)
+        for (student_stage, teacher_stage), channel in zip(self.pairs, self.channels, strict=True):
+            maps = to_same_size(
+                upcast(student.features[student_stage]), upcast(teacher.features[teacher_stage])
+            )
+            terms[f"stage{student_stage}"] = channel(*maps)
         return terms
 
 
@@ -93,7 +95,12 @@ class GaussianChannel(nn.Module):
         self.min_variance = min_variance
 
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """Return the mean negative log-likelihood of a teacher's map of the student's size."""
+        """Return the mean negative log-likelihood of the teacher's map, a scalar.
+
+        Args:
+            student: (B, C, H, W).
+            teacher: (B, C', H, W), of the student's size.
+        """
         error = upcast(self.regressor(student)) - teacher
         variance = F.softplus(self.log_scale) + self.min_variance
         # The variance is constant in a channel: average the squares first.

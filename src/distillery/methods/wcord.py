@@ -6,14 +6,17 @@ abstract and from what other papers report. It is NOT CHECKED AGAINST OFFICIAL C
 
 from __future__ import annotations
 
+import math
+
+import torch
 import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from distillery.methods.base import Batch, Context, Weights
 from distillery.methods.crd import CRD
-from distillery.methods.parts.lipschitz import LipschitzHead
-from distillery.methods.parts.sinkhorn import transport_plan
+from distillery.methods.parts.precision import upcast
 from distillery.models.base import Outputs
 
 
@@ -22,9 +25,9 @@ class WCoRD(CRD):
 
     * Global (weight 0.8), after the dual form of the Wasserstein distance: the NCE of CRD with its
       two memory banks, whose critic, the inner product of a projection and a bank entry, is
-      1-Lipschitz (``parts.lipschitz``). Terms ``student_anchor`` and ``teacher_anchor``.
+      1-Lipschitz (``LipschitzHead``). Terms ``student_anchor`` and ``teacher_anchor``.
     * Local (weight 0.05), the primal form: the cost of the entropic transport plan
-      (``parts.sinkhorn``) between the projections of the batch's images by the two networks; the
+      (``transport_plan``) between the projections of the batch's images by the two networks; the
       cost of moving one to another is 1 minus their cosine. Term ``local``.
 
     Beside the two weights, which are recalled values of the paper, ``epsilon`` and ``iterations``
@@ -77,3 +80,47 @@ class WCoRD(CRD):
         cost = 1 - F.normalize(students, dim=1) @ F.normalize(teachers, dim=1).T
         plan = transport_plan(cost, self.options.epsilon, self.options.iterations)
         return (plan * cost).sum()
+
+
+class LipschitzHead(nn.Module):
+    """A linear map of spectral norm 1, followed by the projection onto the unit ball.
+
+    Neither step enlarges a distance; dividing by the L2 norm instead would, near zero. The norm of
+    the linear map is kept at 1 by one power iteration a training step (Miyato et al., ICLR 2018,
+    arXiv:1802.05957).
+    """
+
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__()
+        self.linear = spectral_norm(nn.Linear(in_features, out_features))
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """Map (B, in_features) to vectors (B, out_features) of length at most 1."""
+        mapped: Tensor = self.linear(upcast(embedding))
+        lengths: Tensor = mapped.norm(dim=1, keepdim=True)
+        return mapped / lengths.clamp_min(1.0)
+
+
+@torch.no_grad()
+def transport_plan(cost: Tensor, epsilon: float, iterations: int) -> Tensor:
+    """Return the plan that moves one uniform distribution to another at the least cost.
+
+    Sinkhorn's iterations on logarithms, which neither overflow nor vanish at a small ``epsilon``.
+    No gradient flows through them: at convergence the derivative of the regularised optimum by the
+    costs is the plan itself, so that ``(plan * cost).sum()`` has the right gradient.
+
+    Args:
+        cost: (N, M).
+        epsilon: weight of the plan's entropy, in units of the cost.
+        iterations: number of times that rows and columns are both scaled.
+
+    Returns:
+        (N, M), not negative; columns sum to 1 / M, and rows to 1 / N as far as it has converged.
+    """
+    rows, columns = cost.shape
+    kernel = -cost / epsilon
+    column_scale = torch.zeros_like(kernel[0])
+    for _ in range(iterations):
+        row_scale = -math.log(rows) - torch.logsumexp(kernel + column_scale, dim=1)
+        column_scale = -math.log(columns) - torch.logsumexp(kernel + row_scale[:, None], dim=0)
+    return torch.exp(kernel + row_scale[:, None] + column_scale)

@@ -9,17 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import ClassVar, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from distillery.core.errors import UserError
-from distillery.models import registry
-from distillery.models.layers import global_average
 
 BlockHook = Callable[[Tensor], tuple[Tensor, ...]]
+"""Gets the output (B, c, h, w) of a block; what it returns is kept instead."""
 
 
 class Outputs(NamedTuple):
@@ -41,8 +38,6 @@ class Outputs(NamedTuple):
     """The same maps before their ReLU."""
     blocks: tuple[Tensor, ...] = ()
     """Outputs (B, c, h, w) of all residual blocks (VGG: of all convolutions) after their ReLU."""
-    others: tuple[Outputs, ...] = ()
-    """Outputs of the other teachers of an ensemble for the same images."""
 
 
 @dataclass(frozen=True)
@@ -82,14 +77,14 @@ class FeatureRecorder:
         self.blocks: list[Tensor] = []
 
     def record(self, feature: Tensor, preactivation: Tensor | None = None) -> None:
-        """Take down a stage map; without ``preactivation`` the map stands for both."""
+        """Keep a stage map (B, c, h, w) and its preactivation, which is the map if not given."""
         if self.wants_features:
             self.features.append(feature)
         if self.wants_preactivations:
             self.preactivations.append(feature if preactivation is None else preactivation)
 
     def record_block(self, output: Tensor) -> None:
-        """Take down the output of a block."""
+        """Keep the output (B, c, h, w) of a block, or what the hook makes of it."""
         if callable(self.wants_blocks):
             self.blocks.extend(self.wants_blocks(output))
         elif self.wants_blocks:
@@ -122,7 +117,7 @@ class Classifier(nn.Module):
         ``blocks`` may be a function: the tensors it returns are then kept instead of each block.
         """
         recorder = FeatureRecorder(features=features, preactivations=preactivations, blocks=blocks)
-        embedding = global_average(self.trunk(images, recorder))
+        embedding = self.trunk(images, recorder).mean((2, 3))
         return Outputs(
             logits=self.head(embedding),
             embedding=embedding,
@@ -155,32 +150,3 @@ class Classifier(nn.Module):
             f"a {type(self).__name__} cannot teach by OFD: its stages do not end in one BatchNorm"
             " from which OFD could take its margins; choose another teacher or another method"
         )
-
-
-@cache
-def describe(arch: str, num_classes: int, in_channels: int, image_size: int) -> ModelSpec:
-    """Describe a network by a forward pass on the meta device: no weights, no random numbers.
-
-    The first meta tensors of a process make torch load its compiler (3 s), as its optimisers do.
-
-    Raises:
-        UserError: there is no such architecture.
-    """
-    with torch.device("meta"), torch.no_grad():
-        model = registry.build(arch, num_classes=num_classes, in_channels=in_channels).eval()
-        images = torch.empty(1, in_channels, image_size, image_size)
-        outputs = model(images, features=True, blocks=True)
-    return ModelSpec(
-        arch=arch,
-        num_classes=num_classes,
-        in_channels=in_channels,
-        image_size=image_size,
-        embedding_dim=model.embedding_dim,
-        feature_shapes=_shapes(outputs.features),
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
-        block_shapes=_shapes(outputs.blocks),
-    )
-
-
-def _shapes(maps: tuple[Tensor, ...]) -> tuple[tuple[int, int, int], ...]:
-    return tuple((each.shape[1], each.shape[2], each.shape[3]) for each in maps)

@@ -60,8 +60,8 @@ class ImageNetResNet(Classifier):
         return self.layer1, self.layer2, self.layer3, self.layer4
 
     def trunk(self, images: Tensor, recorder: FeatureRecorder) -> Tensor:
-        """Map images to the last stage's map, recording the stem and the four stages."""
-        x = self.maxpool(F.relu(self.bn1(self.conv1(images)), inplace=True))
+        """Map images (B, C, H, W) to the last map (B, D, h, w), recording stem and four stages."""
+        x: Tensor = self.maxpool(F.relu(self.bn1(self.conv1(images)), inplace=True))
         recorder.record(x)
         for stage in self._stages:
             preactivation = x

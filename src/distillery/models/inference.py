@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+
 import torch
 from torch import Tensor
 
@@ -10,27 +12,65 @@ from distillery.data.prepared import DataSetInfo, ImageSet
 from distillery.models.base import Classifier, Outputs
 from distillery.models.predictions import Predictions
 
-_BATCH = 1000
+TEST_BATCH = 1000
+
+Prepare = Callable[[Tensor, Tensor], Tensor]
+
+
+def in_batches(count: int, size: int) -> tuple[Tensor, ...]:
+    """Return the rows 0 to ``count - 1`` in batches of ``size``, each (B,) int64."""
+    return torch.split(torch.arange(count), size)
+
+
+def normalised(
+    images: ImageSet,
+    info: DataSetInfo,
+    batches: Sequence[Tensor],
+    prepare: Prepare | None = None,
+) -> Iterator[Tensor]:
+    """Yield the images of each batch as networks expect them, (B, C, H, W).
+
+    Args:
+        images: what to choose from.
+        info: of these images; they are normalised with its mean and deviation.
+        batches: rows of the images, (B,) int64 on the CPU.
+        prepare: changes the pixels beforehand: gets a batch's rows (B,) and its images
+            (B, H, W, C) uint8, and returns images (B, h, w, C) uint8.
+    """
+    for rows, pixels in zip(batches, images.batches(batches), strict=True):
+        shown = prepare(rows, pixels) if prepare else pixels
+        yield normalise(shown, info.mean, info.std)
 
 
 @torch.inference_mode()
-def run_over(network: Classifier, images: ImageSet, info: DataSetInfo) -> Outputs:
-    """Return logits (N, C) and embeddings (N, D) of unaugmented images, on the CPU."""
-    logits: list[Tensor] = []
-    embeddings: list[Tensor] = []
-    for start in range(0, len(images.labels), _BATCH):
-        pixels = normalise(images.images[start : start + _BATCH], info.mean, info.std)
-        out = network(pixels)
-        logits.append(out.logits.cpu())
-        embeddings.append(out.embedding.cpu())
-    return Outputs(torch.cat(logits), torch.cat(embeddings))
+def infer(
+    network: Classifier,
+    images: ImageSet,
+    info: DataSetInfo,
+    batches: Sequence[Tensor],
+    prepare: Prepare | None = None,
+    *,
+    features: bool = False,
+) -> Iterator[Outputs]:
+    """Yield a network's outputs for each batch; those of B images.
+
+    Args:
+        network: in evaluation mode, on the device of the images.
+        images: what to choose from.
+        info: of the images as the network sees them.
+        batches: rows of the images, (B,) int64 on the CPU.
+        prepare: changes the pixels beforehand, as in ``normalised``.
+        features: whether the outputs shall have the stage maps (B, c, h, w).
+    """
+    for pixels in normalised(images, info, batches, prepare):
+        yield network(pixels, features=features)
 
 
 def predict(network: Classifier, images: ImageSet, info: DataSetInfo) -> Predictions:
-    """Return what a network says of a set of images."""
-    outputs = run_over(network, images, info)
-    return Predictions(
-        images.labels.cpu().numpy(),
-        outputs.logits.float().numpy(),
-        outputs.embedding.float().numpy(),
-    )
+    """Return what a network says of a set of images, as they are."""
+    batches = in_batches(len(images), TEST_BATCH)
+    outputs = [
+        (out.logits.cpu(), out.embedding.cpu()) for out in infer(network, images, info, batches)
+    ]
+    logits, embedding = (torch.cat(parts).float().numpy() for parts in zip(*outputs, strict=True))
+    return Predictions(images.labels.cpu().numpy(), logits, embedding)

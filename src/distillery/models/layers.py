@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from distillery.models.base import FeatureRecorder
 
 
 def conv(
@@ -47,24 +49,28 @@ def conv_bn_relu(
     ]
 
 
-def residual_stage(
-    blocks: Iterable[nn.Module], x: Tensor, record: Callable[[Tensor], None]
-) -> tuple[Tensor, Tensor]:
-    """Run blocks that return their sum before its ReLU; return the stage's map after and before.
+def run_residual_stages(
+    x: Tensor, stages: Iterable[nn.Sequential], recorder: FeatureRecorder
+) -> Tensor:
+    """Run stages of blocks that return their sum before its ReLU, recording all of them.
 
-    The output of each block after its ReLU is handed to ``record``.
+    Args:
+        x: (B, c, h, w), the map of the stem, which is recorded first.
+        stages: the blocks of each stage.
+        recorder: gets the map of each stage and the output of each block.
+
+    Returns:
+        (B, C, H, W), the map of the last stage.
     """
-    preactivation = x
-    for block in blocks:
-        preactivation = block(x)
-        x = F.relu(preactivation)
-        record(x)
-    return x, preactivation
-
-
-def global_average(x: Tensor) -> Tensor:
-    """Average maps (B, D, h, w) of any size and memory format to (B, D)."""
-    return x.mean((2, 3))
+    recorder.record(x)
+    for stage in stages:
+        preactivation = x
+        for block in stage:
+            preactivation = block(x)
+            x = F.relu(preactivation)
+            recorder.record_block(x)
+        recorder.record(x, preactivation)
+    return x
 
 
 def init_convs(model: nn.Module) -> None:

@@ -56,7 +56,7 @@ class MobileNetV1(Classifier):
         init_convs(self)
 
     def trunk(self, images: Tensor, recorder: FeatureRecorder) -> Tensor:
-        """Map images to the last block's map, recording the stem and four blocks."""
+        """Map images (B, C, H, W) to the last map (B, D, h, w), recording stem and four blocks."""
         x = images
         for number, block in enumerate(self.model):
             assert isinstance(block, nn.Sequential)

@@ -57,7 +57,7 @@ class MobileNetV2(Classifier):
         init_small_head(self.head)
 
     def trunk(self, images: Tensor, recorder: FeatureRecorder) -> Tensor:
-        """Map images to the 1280 channels that are pooled, recording the stem and four stages."""
+        """Map (B, C, H, W) to the map (B, 1280, h, w) to pool, recording stem and four stages."""
         x = self.conv1(images)
         recorder.record(x)
         for number, stage in enumerate(self.blocks):
@@ -67,7 +67,8 @@ class MobileNetV2(Classifier):
                 recorder.record_block(x)
             if number in _RECORDED:
                 recorder.record(x)
-        return self.conv2(x)
+        embedded: Tensor = self.conv2(x)
+        return embedded
 
     def preactivation_norms(self) -> list[nn.BatchNorm2d]:
         """Return the BatchNorm that ends each recorded stage."""
@@ -90,7 +91,8 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, in, H, W) to (B, out, H / stride, W / stride), not rectified."""
-        return x + self.conv(x) if self.adds_input else self.conv(x)
+        residual: Tensor = self.conv(x)
+        return x + residual if self.adds_input else residual
 
 
 def _stage(

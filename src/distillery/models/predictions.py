@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from distillery.core.columns import as_column, as_matrix
 
 if TYPE_CHECKING:
-    from distillery.runs.artifacts import Artifact
+    from distillery.runs.artifact import Artifact
 
 _FILE = "test.parquet"
 

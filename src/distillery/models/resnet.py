@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distillery.models.base import Classifier, FeatureRecorder
-from distillery.models.layers import conv, init_convs, projection, residual_stage
+from distillery.models.layers import conv, init_convs, projection, run_residual_stages
 
 _WIDTHS = (16, 16, 32, 64)
 _WIDTHS_X4 = (32, 64, 128, 256)
@@ -57,13 +57,9 @@ class ResNet(Classifier):
         init_convs(self)
 
     def trunk(self, images: Tensor, recorder: FeatureRecorder) -> Tensor:
-        """Map images to the last stage's map, recording the stem and the three stages."""
+        """Map images (B, C, H, W) to the last map (B, D, h, w), recording stem and three stages."""
         x = F.relu(self.bn1(self.conv1(images)), inplace=True)
-        recorder.record(x)
-        for stage in (self.layer1, self.layer2, self.layer3):
-            x, preactivation = residual_stage(stage, x, recorder.record_block)
-            recorder.record(x, preactivation)
-        return x
+        return run_residual_stages(x, (self.layer1, self.layer2, self.layer3), recorder)
 
     def preactivation_norms(self) -> list[nn.BatchNorm2d]:
         """Return the last BatchNorm of each stage's residual branch."""
@@ -86,7 +82,8 @@ class BasicBlock(nn.Module):
         """Map (B, in, H, W) to (B, out, H / stride, W / stride)."""
         residual = F.relu(self.bn1(self.conv1(x)), inplace=True)
         residual = self.bn2(self.conv2(residual))
-        return residual + (x if self.downsample is None else self.downsample(x))
+        total: Tensor = residual + (x if self.downsample is None else self.downsample(x))
+        return total
 
 
 def _stage(in_channels: int, out_channels: int, blocks: int, stride: int) -> nn.Sequential:

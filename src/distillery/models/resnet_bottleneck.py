@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distillery.models.base import Classifier, FeatureRecorder
-from distillery.models.layers import conv, init_convs, projection, residual_stage
+from distillery.models.layers import conv, init_convs, projection, run_residual_stages
 
 ARCHITECTURES = {"ResNet50": (3, 4, 6, 3)}
 """Name -> number of blocks of the four stages."""
@@ -50,13 +50,9 @@ class BottleneckResNet(Classifier):
         return self.layer1, self.layer2, self.layer3, self.layer4
 
     def trunk(self, images: Tensor, recorder: FeatureRecorder) -> Tensor:
-        """Map images to the last stage's map, recording the stem and the four stages."""
+        """Map images (B, C, H, W) to the last map (B, D, h, w), recording stem and four stages."""
         x = F.relu(self.bn1(self.conv1(images)), inplace=True)
-        recorder.record(x)
-        for stage in self._stages:
-            x, preactivation = residual_stage(stage, x, recorder.record_block)
-            recorder.record(x, preactivation)
-        return x
+        return run_residual_stages(x, self._stages, recorder)
 
     def preactivation_norms(self) -> list[nn.BatchNorm2d]:
         """Return the last BatchNorm of each stage's residual branch."""
@@ -86,7 +82,8 @@ class Bottleneck(nn.Module):
         residual = F.relu(self.bn1(self.conv1(x)), inplace=True)
         residual = F.relu(self.bn2(self.conv2(residual)), inplace=True)
         residual = self.bn3(self.conv3(residual))
-        return residual + (x if self.shortcut is None else self.shortcut(x))
+        total: Tensor = residual + (x if self.shortcut is None else self.shortcut(x))
+        return total
 
 
 def _stage(in_channels: int, width: int, blocks: int, stride: int) -> nn.Sequential:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distillery.models.base import Classifier, FeatureRecorder
-from distillery.models.layers import conv, residual_stage
+from distillery.models.layers import conv, run_residual_stages
 
 ARCHITECTURES = {"ShuffleV1": ((240, 480, 960), (4, 8, 4), 3)}
 """Name -> (widths of the stages, number of units of each, groups)."""
@@ -51,13 +51,9 @@ class ShuffleNetV1(Classifier):
         self.linear = nn.Linear(widths[2], num_classes)
 
     def trunk(self, images: Tensor, recorder: FeatureRecorder) -> Tensor:
-        """Map images to the last stage's map, recording the stem and the three stages."""
+        """Map images (B, C, H, W) to the last map (B, D, h, w), recording stem and three stages."""
         x = F.relu(self.bn1(self.conv1(images)), inplace=True)
-        recorder.record(x)
-        for stage in (self.layer1, self.layer2, self.layer3):
-            x, preactivation = residual_stage(stage, x, recorder.record_block)
-            recorder.record(x, preactivation)
-        return x
+        return run_residual_stages(x, (self.layer1, self.layer2, self.layer3), recorder)
 
 
 class Unit(nn.Module):
@@ -83,7 +79,7 @@ class Unit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, in, H, W) to (B, out, H, W), or with stride 2 to (B, out + in, H / 2, W / 2)."""
-        new = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        new: Tensor = F.relu(self.bn1(self.conv1(x)), inplace=True)
         new = F.channel_shuffle(new, self.first_groups)
         new = F.relu(self.bn2(self.conv2(new)), inplace=True)
         new = self.bn3(self.conv3(new))

@@ -58,7 +58,7 @@ class ShuffleNetV2(Classifier):
         self.linear = nn.Linear(embedding, num_classes)
 
     def trunk(self, images: Tensor, recorder: FeatureRecorder) -> Tensor:
-        """Map images to the channels that are pooled, recording the stem and the three stages."""
+        """Map images (B, C, H, W) to the last map (B, D, h, w), recording stem and three stages."""
         x = F.relu(self.bn1(self.conv1(images)), inplace=True)
         recorder.record(x)
         for stage in (self.layer1, self.layer2, self.layer3):
@@ -79,9 +79,11 @@ class Stage(nn.ModuleList):
     def forward(
         self, x: Tensor, record: Callable[[Tensor], None]
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Return the stage's map, and the two halves of its last unit before ReLU and shuffle.
+        """Map (B, in, H, W) to (B, out, H / 2, W / 2), handing each unit's output to ``record``.
 
-        The output of each unit is handed to ``record``.
+        Returns:
+            The stage's map, and the two halves (B, out / 2, H / 2, W / 2) of its last unit before
+            ReLU and shuffle.
         """
         down, *units = self
         x = down(x)

@@ -55,7 +55,7 @@ class VGG(Classifier):
         init_small_head(self.classifier)
 
     def trunk(self, images: Tensor, recorder: FeatureRecorder) -> Tensor:
-        """Map images to the last block's map, recording the five blocks."""
+        """Map images (B, C, H, W) to the last map (B, D, h, w), recording the five blocks."""
         x = F.relu(_run(self.block0, images, recorder), inplace=True)
         recorder.record(x)
         recorder.record_block(x)

@@ -54,7 +54,7 @@ class WideResNet(Classifier):
         nn.init.zeros_(self.fc.bias)
 
     def trunk(self, images: Tensor, recorder: FeatureRecorder) -> Tensor:
-        """Map images to the rectified last map, recording the raw stem and groups."""
+        """Map images (B, C, H, W) to the last map (B, D, h, w), recording raw stem and groups."""
         x = self.conv1(images)
         recorder.record(x)
         record = _forget  # the first block sees the stem's output, not a block's
@@ -112,7 +112,8 @@ class WideBlock(nn.Module):
         record(active)
         shortcut = x if self.convShortcut is None else self.convShortcut(active)
         residual = F.relu(self.bn2(self.conv1(active)), inplace=True)
-        return shortcut + self.conv2(residual)
+        total: Tensor = shortcut + self.conv2(residual)
+        return total
 
 
 def _forget(output: Tensor) -> None:

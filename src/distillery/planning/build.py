@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from distillery.core.errors import UserError
-from distillery.experiment.params import Ablation, Experiment, ParamsError, format_problem
+from distillery.experiment.ablations import Ablation
+from distillery.experiment.errors import KeyPath, ParamsError, format_problem
+from distillery.experiment.experiment import Experiment
 from distillery.planning.data_sets import check_channels
 from distillery.planning.evaluations import Evaluations, Network
-from distillery.planning.merging import Place
-from distillery.planning.plan import Plan, Row
+from distillery.planning.plan import Plan
 from distillery.planning.report import report_settings
 from distillery.planning.runs import Runs, fingerprint_of
 from distillery.planning.students import Student, resolve
 from distillery.planning.variants import study_of, variants_of
+from distillery.reporting.results import collect
 from distillery.reporting.sections import registry as sections
-from distillery.runs.artifacts import run_key
+from distillery.reporting.settings import Row
 from distillery.runs.fingerprint import source_digest
+from distillery.runs.run import run_key
 
-_REPORT_MODULES = ("distillery.reporting.report",)
-_REPORT_TEMPLATES = "reporting/templates"
+_REPORT_MODULES = ("distillery.reporting.page.build",)
+_REPORT_TEMPLATES = "reporting/page/templates"
 
 
 def build(experiment: Experiment, file: Path) -> Plan:
     """Return the plan of a checked experiment.
 
     Args:
-        experiment: the experiment, as ``params.load`` returns it.
+        experiment: the experiment, as ``reading.load`` returns it.
         file: its params file, for messages.
 
     Raises:
@@ -53,6 +54,7 @@ class _Planner:
         self._experiment = experiment
         self._runs = Runs(experiment)
         self._evaluations = Evaluations(experiment, self._runs)
+        self._teachers: dict[str, Network] = {}
         self._rows: list[Row] = []
         # Of the methods, each once, in the order of the rows.
         self._sections: list[str] = []
@@ -83,12 +85,12 @@ class _Planner:
             for row in self._rows
             for location in (row.run, row.teacher, *row.evaluations.values())
         }
-        settings = {"rows": [asdict(row) for row in self._rows]}
+        settings = collect.Settings(rows=tuple(self._rows)).model_dump(mode="json")
         collected = self._runs.add("collect", experiment.name, settings, read)
         report = report_settings(experiment, self._sections)
-        modules = {sections.module_of(each["module"]) for each in report["sections"].values()}
+        modules = {sections.module_of(each.module) for each in report.sections.values()}
         identity = {
-            "report": report,
+            "report": report.model_dump(mode="json"),
             "collected": collected.key,
             "code": fingerprint_of(frozenset({*_REPORT_MODULES, *modules})),
             "templates": source_digest(_REPORT_TEMPLATES),
@@ -104,7 +106,10 @@ class _Planner:
         )
 
     def _add_teacher(self, name: str) -> None:
-        teacher, network = self._experiment.teachers[name], self._teacher_network(name)
+        teacher, run = self._experiment.teachers[name], self._runs.teacher(name)
+        training = None if teacher.checkpoint else self._runs.teacher_training(name)
+        network = Network(run, teacher.arch, teacher.data_set, teacher.channels, training)
+        self._teachers[name] = network
         names = _protocols_of_teacher(self._experiment, name)
         self._rows.append(
             Row(
@@ -115,20 +120,20 @@ class _Planner:
                 variant={},
                 seed=teacher.seed,
                 classifies=True,
-                run=network.run.location,
+                run=run.location,
                 evaluations=self._evaluations.add(network, network, names),
-                teacher=network.run.location,
+                teacher=run.location,
             )
         )
 
-    def _add_ablation(self, name: str, ablation: Ablation, place: Place) -> None:
+    def _add_ablation(self, name: str, ablation: Ablation, path: KeyPath) -> None:
         """Add every variant; lists of pairs and methods are axes of their own."""
         for pair, method in itertools.product(ablation.pairs, ablation.methods):
             names = {
                 **({"pair": pair} if len(ablation.pairs) > 1 else {}),
                 **({"method": method} if len(ablation.methods) > 1 else {}),
             }
-            for variant in variants_of(ablation, (*place, "vary")):
+            for variant in variants_of(ablation, (*path, "vary")):
                 student = resolve(self._experiment, pair, method, variant)
                 settings = {**names, **variant.settings}
                 for seed in ablation.seeds or self._seeds(pair):
@@ -138,13 +143,19 @@ class _Planner:
         self,
         table: str,
         student: Student,
-        variant: Mapping[str, Any],
+        variant: dict[str, Any],
         seed: int,
         protocols: tuple[str, ...],
     ) -> None:
-        run = self._runs.student(student, seed)
-        teacher = self._teacher_network(student.teachers[0])
-        network = Network(run, student.pair.student, student.data, student.method_modules)
+        run, teacher = self._runs.student(student, seed), self._teachers[student.teachers[0]]
+        network = Network(
+            run,
+            student.pair.student,
+            student.data,
+            student.pair.channels,
+            student.training,
+            student.method_modules,
+        )
         if student.method.section and student.method.section not in self._sections:
             self._sections.append(student.method.section)
         self._rows.append(
@@ -153,7 +164,7 @@ class _Planner:
                 pair=student.pair_id,
                 method=student.entry_id,
                 title=student.title,
-                variant=variant,
+                variant=dict(variant),
                 seed=seed,
                 classifies=student.trains_classifier,
                 run=run.location,
@@ -161,10 +172,6 @@ class _Planner:
                 teacher=teacher.run.location,
             )
         )
-
-    def _teacher_network(self, name: str) -> Network:
-        teacher = self._experiment.teachers[name]
-        return Network(self._runs.teacher(name), teacher.arch, teacher.data)
 
     def _seeds(self, pair: str) -> tuple[int, ...]:
         return self._experiment.pairs[pair].seeds or self._experiment.seeds

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from types import ModuleType
 
-from distillery.core.errors import UserError, unknown_name
-from distillery.core.settings import FrozenModel
+from distillery.core.errors import UnknownName, UserError
+from distillery.evaluation import evaluate
 from distillery.evaluation import registry as protocols
-from distillery.evaluation.context import TRAINED_WITH, PlanContext
-from distillery.experiment.params import Experiment, ParamsError, ProtocolEntry, protocol_options
+from distillery.evaluation.base import Protocol, Target, as_input_of_training
+from distillery.evaluation.context import PlanContext
+from distillery.experiment.checks import protocol_options
+from distillery.experiment.data import OWN
+from distillery.experiment.errors import ParamsError
+from distillery.experiment.experiment import Experiment
 from distillery.models import registry as models
-from distillery.planning.data_sets import DataSets
+from distillery.models.base import ModelSpec
+from distillery.planning.data_sets import Channels, DataSets
 from distillery.planning.runs import Runs
-from distillery.runs.artifacts import Run
+from distillery.runs.run import Run
+from distillery.training.settings import Training
 
 
 @dataclass(frozen=True)
@@ -24,13 +29,17 @@ class Network:
     Attributes:
         run: what trains it.
         arch: its architecture.
-        data: id of the data set that it is trained on; None for the experiment's own.
+        data: id of the data set that it is trained on.
+        channels: indices of the channels that it sees; None for all.
+        training: how it is trained; None if it is imported.
         method_modules: modules of its method, if it is a student.
     """
 
     run: Run
     arch: str
-    data: str | None
+    data: str
+    channels: Channels
+    training: Training | None
     method_modules: tuple[str, ...] = ()
 
 
@@ -52,118 +61,124 @@ class Evaluations:
 
         Returns:
             Entry -> location of its run.
-
-        Raises:
-            ParamsError: a protocol cannot be run on the network.
         """
         locations = {}
         for name in names:
             entry = self._experiment.protocols[name]
-            module = protocols.load(entry.protocol or name)
-            if not protocols.is_study(module):
-                run = self._evaluation(name, entry, module, network, teacher)
+            kind = protocols.load(entry.protocol or name)
+            if issubclass(kind, Protocol):
+                protocol = kind(protocol_options(name, entry))
+                run = self._evaluation(name, entry.protocol or name, protocol, network, teacher)
                 locations[name] = run.location
         return locations
 
     def _evaluation(
-        self,
-        name: str,
-        entry: ProtocolEntry,
-        module: ModuleType,
-        network: Network,
-        teacher: Network,
+        self, entry: str, name: str, protocol: Protocol, network: Network, teacher: Network
     ) -> Run:
-        options = protocol_options(name, entry)
+        """Return the run of the protocol ``name``, which is the entry ``entry``, on a network."""
         inputs = {
             "prepared": self._runs.prepared(network.data),
             "network": network.run,
             "teacher": teacher.run,
         }
-        target = None
-        if hasattr(module, "data_set"):
-            target = self._target(module.data_set(options), network.data, name)
-            inputs["target"] = self._runs.prepared(target)
-            inputs["features"] = self._features(module, options, network, inputs["target"])
-        self._check(name, module, options, network, teacher, target)
-        if getattr(module, "USES_METHOD", False):
-            inputs |= self._trained_with(network.run)
-        modules = [models.module_of(network.arch), models.module_of(teacher.arch)]
-        if getattr(module, "USES_METHOD", False):
-            modules += network.method_modules
-        settings = {
-            "protocol": entry.protocol or name,
-            "options": options.model_dump(mode="json"),
-        }
-        slug = f"{network.run.slug}-{settings['protocol']}"
-        return self._runs.add("evaluate", slug, settings, inputs, tuple(modules))
-
-    def _trained_with(self, trained: Run) -> dict[str, Run]:
-        """Return what a student was trained with; the teacher of each of its caches, too."""
-        planned = self._runs.planned
-        found = {}
-        for name, location in trained.inputs.items() if trained.stage == "train-student" else ():
-            source = planned[location]
-            if name != "prepared":
-                found[f"{TRAINED_WITH}{name}"] = source
-            if source.stage == "embed":
-                place = name.removeprefix("embeddings")
-                found[f"{TRAINED_WITH}cached{place}"] = planned[source.inputs["teacher"]]
-        return found
-
-    def _target(self, found: str | None, own: str | None, protocol: str) -> str | None:
-        """Return the id of the data set that a protocol looks at, with networks of ``own``."""
-        allowed, place = list(self._experiment.datasets), ("protocols", protocol, "options", "data")
-        if found is not None and found not in allowed:
-            raise ParamsError(place, str(unknown_name("data set", found, allowed)))
-        colours = [self._data_sets.settings(name).colour for name in (own, found)]
-        if colours[0] != colours[1]:
-            raise ParamsError(
-                place,
-                f"its `colour` is {colours[1]}, but the networks learn from {colours[0]}; give "
-                "both sets the same",
-            )
-        return found
-
-    def _features(
-        self, module: ModuleType, options: FrozenModel, network: Network, target: Run
-    ) -> Run:
-        """Return the run that caches a network's features of another data set."""
-        return self._runs.add(
-            "extract",
-            f"{network.run.slug}-on-{target.slug}",
-            module.extract_settings(options),
-            {
-                "network": network.run,
-                "source": self._runs.prepared(network.data),
-                "prepared": target,
-            },
-            (models.module_of(network.arch),),
+        target = protocol.target()
+        if target:
+            self._check_target(entry, target, network)
+            inputs["target"] = self._runs.prepared(target.data or OWN)
+            inputs["features"] = self._features(target, network, inputs["target"])
+        self._check(entry, protocol, network, teacher, target)
+        inputs |= self._inputs_of_training(protocol, network.run)
+        modules = [
+            protocols.module_of(name),
+            models.module_of(network.arch),
+            models.module_of(teacher.arch),
+            *(network.method_modules if protocol.uses_method else ()),
+        ]
+        settings = evaluate.Settings(
+            protocol=name, options=protocol.options.model_dump(mode="json")
         )
+        slug = f"{network.run.slug}-{name}"
+        return self._runs.add(
+            "evaluate",
+            slug,
+            settings.model_dump(mode="json"),
+            inputs,
+            tuple(modules),
+            gpu=protocol.uses_device,
+            exclusive=protocol.exclusive,
+        )
+
+    def _inputs_of_training(self, protocol: Protocol, trained: Run) -> dict[str, Run]:
+        """Return what a protocol reads of a student's inputs, and of the teachers of its caches."""
+        if trained.stage != "train-student":
+            return {}
+        planned = self._runs.planned
+        inputs = {name: planned[location] for name, location in trained.inputs.items()}
+        cached = {
+            name.replace("embeddings", "cached"): planned[source.inputs["teacher"]]
+            for name, source in inputs.items()
+            if source.stage == "embed"
+        }
+        return {
+            as_input_of_training(name): source
+            for name, source in (inputs | cached).items()
+            if name.partition("-")[0] in protocol.trained_with
+        }
+
+    def _check_target(self, entry: str, target: Target, network: Network) -> None:
+        """Check that the data set to look at is one, and that it has the network's colours.
+
+        Raises:
+            ParamsError: it is not, or it has others.
+        """
+        allowed, path = list(self._experiment.datasets), ("protocols", entry, "options", "data")
+        if target.data is not None and target.data not in allowed:
+            raise ParamsError(path, str(UnknownName("data set", target.data, allowed)))
+        own, other = (
+            self._data_sets.settings(id_).colour for id_ in (network.data, target.data or OWN)
+        )
+        if own != other:
+            raise ParamsError(
+                path,
+                f"its `colour` is {other}, but the networks learn from {own}; give both sets the "
+                "same",
+            )
+
+    def _features(self, target: Target, network: Network, prepared: Run) -> Run:
+        """Return the run that caches a network's features of another data set."""
+        inputs = {
+            "network": network.run,
+            "source": self._runs.prepared(network.data),
+            "prepared": prepared,
+        }
+        slug, settings = f"{network.run.slug}-on-{prepared.slug}", target.extraction
+        modules = (models.module_of(network.arch),)
+        return self._runs.add("extract", slug, settings.model_dump(mode="json"), inputs, modules)
 
     def _check(
         self,
-        name: str,
-        module: ModuleType,
-        options: FrozenModel,
+        entry: str,
+        protocol: Protocol,
         network: Network,
         teacher: Network,
-        target: str | None,
+        target: Target | None,
     ) -> None:
-        """Check that a protocol can be run on a network, as far as that is known."""
-        if not hasattr(module, "check"):
-            return
-        own, other = (
-            self._data_sets.spec(each.arch, each.data, each.run.settings.get("channels"))
-            for each in (network, teacher)
-        )
-        known = PlanContext(
-            network=own,
-            teacher=other,
-            training=network.run.settings.get("training", {}),
+        """Check that a protocol can be run on a network, as far as that is known.
+
+        Raises:
+            ParamsError: it cannot.
+        """
+        context = PlanContext(
+            network=self._spec(network),
+            teacher=self._spec(teacher),
+            training=network.training,
             source=self._data_sets.shape(network.data),
-            target=self._data_sets.shape(target),
+            target=self._data_sets.shape((target and target.data) or OWN),
         )
         try:
-            module.check(options, known)
+            protocol.check(context)
         except UserError as error:
-            raise ParamsError(("protocols", name), str(error)) from None
+            raise ParamsError(("protocols", entry), str(error)) from None
+
+    def _spec(self, network: Network) -> ModelSpec:
+        return self._data_sets.spec(network.arch, network.data, network.channels)

@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from distillery.core.settings import FrozenModel
-from distillery.experiment.params import validated
+from distillery.experiment.errors import KeyPath, validated
 
-# Keys and numbers that lead to a setting of the params file.
-Place = tuple[str | int, ...]
+Model = TypeVar("Model", bound=FrozenModel)
+Value = TypeVar("Value")
 
 
-def merged(base: FrozenModel, overrides: Iterable[FrozenModel], place: Place) -> Any:
+def merged(base: Model, overrides: Iterable[FrozenModel], path: KeyPath) -> Model:
     """Return ``base`` with the fields that the overrides set, validated again.
 
     Args:
         base: complete settings.
         overrides: settings of which single fields are set, the strongest last.
-        place: where the params file has them, for the message.
-
-    Returns:
-        Settings of the class of ``base``.
-
-    Raises:
-        ParamsError: the fields do not fit together.
+        path: where the params file has them: a ``ParamsError`` if they do not fit together.
     """
     values = base.model_dump()
     for override in overrides:
         values.update(override.model_dump(exclude_unset=True))
-    return validated(type(base), values, place)
+    return validated(type(base), values, path)
 
 
 def deep_merged(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,6 +36,6 @@ def deep_merged(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[st
     return result
 
 
-def last_given(values: Iterable[Any]) -> Any:
+def last_given(values: Iterable[Value | None]) -> Value | None:
     """Return the last value that is not None; None when there is none."""
     return next((value for value in reversed([*values]) if value is not None), None)

@@ -3,40 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
-from distillery.experiment.params import Experiment, Pair
+from distillery.experiment.experiment import Experiment
+from distillery.experiment.pairs import Pair
 from distillery.planning.variants import axes_of, study_of
 from distillery.reporting.sections import registry as sections
+from distillery.reporting.settings import (
+    AblationSettings,
+    PairSettings,
+    ReportSettings,
+    SectionSettings,
+)
 
 
-def report_settings(experiment: Experiment, method_sections: Iterable[str]) -> dict[str, Any]:
+def report_settings(experiment: Experiment, method_sections: Iterable[str]) -> ReportSettings:
     """Return what the report is made with, beside the results.
 
     Args:
         experiment: the experiment.
         method_sections: names of the sections that its methods ask for.
     """
-    return {
-        **experiment.report.model_dump(mode="json"),
-        "folder": experiment.report_folder,
-        "name": experiment.name,
-        "title": experiment.title,
-        "description": experiment.description,
-        "pairs": {
-            name: {
-                "teacher": pair.teachers[0],
-                "teacher_arch": _teachers_label(experiment, pair),
-                "student_arch": pair.student,
-            }
+    return ReportSettings(
+        name=experiment.name,
+        title=experiment.title,
+        description=experiment.description,
+        folder=experiment.report_folder,
+        timings=experiment.report.timings,
+        baseline=experiment.report.baseline,
+        pairs={
+            name: PairSettings(
+                teacher=pair.teachers[0],
+                teacher_arch=_teachers_label(experiment, pair),
+                student_arch=pair.student,
+            )
             for name, pair in experiment.pairs.items()
         },
-        "ablations": {
-            name: {"title": ablation.title or name, "axes": axes_of(ablation)}
+        ablations={
+            name: AblationSettings(title=ablation.title or name, axes=tuple(axes_of(ablation)))
             for name, ablation in experiment.ablations.items()
         },
-        "sections": _section_settings(experiment, method_sections),
-    }
+        sections=_section_settings(experiment, method_sections),
+    )
 
 
 def _teachers_label(experiment: Experiment, pair: Pair) -> str:
@@ -44,15 +51,15 @@ def _teachers_label(experiment: Experiment, pair: Pair) -> str:
     archs = [experiment.teachers[name].arch for name in pair.teachers]
     counted = {arch: archs.count(arch) for arch in archs}
     label = " + ".join(f"{n} {arch}" if n > 1 else arch for arch, n in counted.items())
-    if len({teacher.data for teacher in experiment.teachers.values()}) == 1:
+    if len({teacher.data_set for teacher in experiment.teachers.values()}) == 1:
         return label
-    data = experiment.teachers[pair.teachers[0]].data or experiment.data.source
+    data = experiment.teachers[pair.teachers[0]].data_set or experiment.data.source
     return f"{data}: {label}"
 
 
 def _section_settings(
     experiment: Experiment, method_sections: Iterable[str]
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, SectionSettings]:
     """Return the report's further sections: of the protocols, then of the methods."""
     wanted = {
         name: (entry.protocol or name, entry.title) for name, entry in experiment.protocols.items()
@@ -60,16 +67,16 @@ def _section_settings(
     wanted.update({name: (name, None) for name in method_sections})
     known = sections.names()
     settings = {}
-    for name, (module_name, title) in wanted.items():
-        if module_name in known:
-            module = sections.load(module_name)
+    for name, (module, title) in wanted.items():
+        if module in known:
+            section = sections.load(module)
             entry = experiment.protocols.get(name)
             study = study_of(name, entry, experiment) if entry else None
-            settings[name] = {
-                "module": module_name,
-                "title": title or module.TITLE,
-                "tables": list(module.TABLES),
-                "figures": list(module.FIGURES),
-                "axes": axes_of(study) if study else [],
-            }
+            settings[name] = SectionSettings(
+                module=module,
+                title=title or section.title,
+                tables=section.table_suffixes,
+                figures=section.figure_suffixes,
+                axes=tuple(axes_of(study)) if study else (),
+            )
     return settings

@@ -6,16 +6,22 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from distillery.data.settings import Split
-from distillery.data.sources import registry as sources
-from distillery.experiment.params import Experiment, ParamsError
+from distillery.data import registry as sources
+from distillery.data import split as splitting
+from distillery.embeddings import embed
+from distillery.embeddings.settings import ViewOrder
+from distillery.experiment.errors import ParamsError
+from distillery.experiment.experiment import Experiment
+from distillery.experiment.teachers import Checkpoint, Teacher
 from distillery.models import registry as models
 from distillery.planning.data_sets import DataSets
-from distillery.planning.importing import imported_run
 from distillery.planning.students import Student
-from distillery.runs.artifacts import Run
 from distillery.runs.fingerprint import fingerprint
-from distillery.runs.stages import STAGES, module_of
+from distillery.runs.run import Run
+from distillery.runs.stages import STAGES
+from distillery.training import imported
+from distillery.training import student as distilled
+from distillery.training import teacher as trained
 from distillery.training.settings import Training
 
 
@@ -23,6 +29,50 @@ from distillery.training.settings import Training
 def fingerprint_of(modules: frozenset[str]) -> str:
     """Return the fingerprint of these modules' code, computed once."""
     return fingerprint(modules)
+
+
+def planned_run(
+    stage: str,
+    slug: str,
+    settings: Mapping[str, Any],
+    inputs: Mapping[str, Run],
+    modules: tuple[str, ...] = (),
+    *,
+    gpu: bool | None = None,
+    exclusive: bool = False,
+) -> Run:
+    """Return a run of a stage.
+
+    Args:
+        stage: name of the stage.
+        slug: readable name.
+        settings: everything that decides the result: the plain values of the stage's ``Settings``.
+        inputs: name -> run that is read.
+        modules: what computes the run beside the stage's own module.
+        gpu: whether it computes on an accelerator; None: as the stage says.
+        exclusive: whether it measures time, so that nothing may run beside it.
+    """
+    return Run(
+        stage=stage,
+        folder=STAGES[stage].folder,
+        slug=slug,
+        settings=settings,
+        inputs={name: source.location for name, source in inputs.items()},
+        code=fingerprint_of(frozenset({STAGES[stage].module, *modules})),
+        gpu=gpu,
+        exclusive=exclusive,
+    )
+
+
+def imported_run(prepared: Run, settings: imported.Settings) -> Run:
+    """Return the run that imports a checkpoint for a prepared data set."""
+    return planned_run(
+        "import-teacher",
+        f"{prepared.slug}-{settings.arch}-imported",
+        settings.model_dump(mode="json"),
+        {"prepared": prepared},
+        (models.module_of(settings.arch),),
+    )
 
 
 class Runs:
@@ -44,147 +94,136 @@ class Runs:
         settings: Mapping[str, Any],
         inputs: Mapping[str, Run],
         modules: tuple[str, ...] = (),
+        *,
+        gpu: bool | None = None,
+        exclusive: bool = False,
     ) -> Run:
-        """Add a run unless it is there, and return it.
-
-        Args:
-            stage: name of the stage.
-            slug: readable name.
-            settings: everything that decides the result, resolved to plain values.
-            inputs: name -> run that is read.
-            modules: what computes the run beside the stage's own module.
-        """
-        run = Run(
-            stage=stage,
-            folder=STAGES[stage].folder,
-            slug=slug,
-            settings=settings,
-            inputs={name: source.location for name, source in inputs.items()},
-            code=fingerprint_of(frozenset({module_of(stage, settings), *modules})),
+        """Add a run unless it is there, and return it; for the arguments see ``planned_run``."""
+        return self._added(
+            planned_run(stage, slug, settings, inputs, modules, gpu=gpu, exclusive=exclusive)
         )
-        return self.planned.setdefault(run.location, run)
 
-    def prepared(self, data: str | None) -> Run:
+    def prepared(self, data: str) -> Run:
         """Return the run that prepares a data set."""
-        source = self._data_sets.settings(data).origin
-        module = sources.module_of(source.source)
-        return self.add("prepare", source.source, source.model_dump(mode="json"), {}, (module,))
+        settings = self._data_sets.settings(data).origin
+        modules = (sources.module_of(settings.source),)
+        return self.add("prepare", settings.source, settings.model_dump(mode="json"), {}, modules)
 
     def teacher(self, name: str) -> Run:
-        """Return the run that trains or imports a teacher.
-
-        Raises:
-            ParamsError: its settings do not fit together.
-        """
+        """Return the run that trains or imports a teacher; wrong settings are a ``ParamsError``."""
         teacher = self._experiment.teachers[name]
-        data = self._data_sets.settings(teacher.data)
-        slug = f"{data.source}-{teacher.arch}"
-        model = (models.module_of(teacher.arch),)
-        prepared = self.prepared(teacher.data)
         if teacher.checkpoint:
-            settings = {
-                "arch": teacher.arch,
-                **teacher.checkpoint.model_dump(),
-                # Left out for all channels: then it is the run of ``distillery import-teacher``.
-                **({"channels": teacher.channels} if teacher.channels else {}),
-            }
-            imported = imported_run(prepared, settings, *model)
-            return self.planned.setdefault(imported.location, imported)
-        place = ("teachers", name, "training")
-        training = self._data_sets.training(teacher.data, [teacher.training], place)
-        settings = {
-            "arch": teacher.arch,
-            "seed": teacher.seed,
-            "channels": teacher.channels,
-            **self._common_settings(teacher.data, training, teacher.seed),
-        }
-        chosen = self._data_sets.checked(
-            teacher.data, teacher.split or data.split, ("teachers", name, "split")
-        )
-        split = self._split(teacher.data, chosen)
-        inputs = {"prepared": prepared, "split": split}
-        return self.add("train-teacher", f"{slug}-s{teacher.seed}", settings, inputs, model)
+            return self._imported(teacher, teacher.checkpoint)
+        return self._trained(name, teacher)
+
+    def teacher_training(self, name: str) -> Training:
+        """Return how a teacher is trained that is not imported."""
+        teacher, path = self._experiment.teachers[name], ("teachers", name, "training")
+        return self._data_sets.training(teacher.data_set, [teacher.training], path)
 
     def student(self, student: Student, seed: int) -> Run:
-        """Return the run that trains a student.
-
-        Raises:
-            ParamsError: there are fewer distinct views than slots.
-        """
-        arch, method = student.pair.student, str(student.entry.method)
-        common = self._common_settings(
-            student.data, student.training, self._experiment.embeddings.seed
+        """Return the run that trains a student; too many slots are a ``ParamsError``."""
+        settings = distilled.Settings(
+            arch=student.pair.student,
+            seed=seed,
+            channels=student.pair.channels,
+            method=student.method_name,
+            options=student.options.model_dump(mode="json"),
+            weights=student.weights,
+            kd_temperature=student.kd_temperature if student.uses_kd else None,
+            ensemble=student.combination,
+            joint_temperature=student.joint_temperature,
+            views=self._views(student.data, student.training, self._experiment.embeddings.seed),
+            **self._common(student.data, student.training),
         )
-        settings = {
-            "arch": arch,
-            "seed": seed,
-            "channels": student.pair.channels,
-            "method": method,
-            "options": student.options.model_dump(mode="json"),
-            "weights": student.weights.model_dump(mode="json"),
-            "kd_temperature": student.entry.kd_temperature if student.uses_kd else None,
-            "ensemble": student.combination,
-            "joint_temperature": student.joint_temperature,
-            **common,
-        }
         inputs = {
             "prepared": self.prepared(student.data),
             "split": self._split(student.data, student.split),
         }
-        modules = [models.module_of(arch), *student.method_modules]
-        slug = f"{self._data_sets.settings(student.data).source}-{arch}-{method}-s{seed}"
+        modules = [models.module_of(settings.arch), *student.method_modules]
         for number, name in enumerate(student.teachers if student.uses_teacher else (), start=1):
-            place = f"-{number}" if number > 1 else ""
+            suffix = f"-{number}" if number > 1 else ""
             if student.is_cached:
-                inputs[f"embeddings{place}"] = self._embeddings(student, name, common["views"])
+                inputs[f"embeddings{suffix}"] = self._embeddings(student, name, settings.views)
             else:
-                inputs[f"teacher{place}"] = self.teacher(name)
+                inputs[f"teacher{suffix}"] = self.teacher(name)
                 modules.append(models.module_of(self._experiment.teachers[name].arch))
-        return self.add("train-student", slug, settings, inputs, tuple(modules))
+        source = self._data_sets.settings(student.data).source
+        slug = f"{source}-{settings.arch}-{settings.method}-s{seed}"
+        plain = settings.model_dump(mode="json")
+        return self.add("train-student", slug, plain, inputs, tuple(modules))
 
-    def _split(self, data: str | None, split: Split) -> Run:
+    def _added(self, run: Run) -> Run:
+        return self.planned.setdefault(run.location, run)
+
+    def _imported(self, teacher: Teacher, checkpoint: Checkpoint) -> Run:
+        settings = imported.Settings(
+            arch=teacher.arch,
+            file=checkpoint.file,
+            sha256=checkpoint.sha256,
+            channels=teacher.channels,
+        )
+        return self._added(imported_run(self.prepared(teacher.data_set), settings))
+
+    def _trained(self, name: str, teacher: Teacher) -> Run:
+        data, training = teacher.data_set, self.teacher_training(name)
+        settings = trained.Settings(
+            arch=teacher.arch,
+            seed=teacher.seed,
+            channels=teacher.channels,
+            views=self._views(data, training, teacher.seed),
+            **self._common(data, training),
+        )
+        own = self._data_sets.settings(data)
+        split = self._data_sets.checked(
+            data, teacher.split or own.split, ("teachers", name, "split")
+        )
+        inputs = {"prepared": self.prepared(data), "split": self._split(data, split)}
+        slug = f"{own.source}-{teacher.arch}-s{teacher.seed}"
+        modules = (models.module_of(teacher.arch),)
+        return self.add("train-teacher", slug, settings.model_dump(mode="json"), inputs, modules)
+
+    def _split(self, data: str, settings: splitting.Settings) -> Run:
         slug = f"{self._data_sets.settings(data).source}-split"
         inputs = {"prepared": self.prepared(data)}
-        return self.add("split", slug, split.model_dump(mode="json"), inputs)
+        return self.add("split", slug, settings.model_dump(mode="json"), inputs)
 
-    def _embeddings(self, student: Student, name: str, views: Mapping[str, Any]) -> Run:
+    def _embeddings(self, student: Student, name: str, views: ViewOrder) -> Run:
         """Return the run that caches what a teacher says of a student's training images."""
         teacher = self._experiment.teachers[name]
-        settings = {
-            "views": views,
-            "augmentation": self._data_sets.augmentation(student.data).model_dump(mode="json"),
-            "precision": self._experiment.embeddings.precision,
-        }
+        settings = embed.Settings(
+            views=views,
+            augmentation=self._data_sets.augmentation(student.data),
+            precision=self._experiment.embeddings.precision,
+        )
         inputs = {
             "prepared": self.prepared(student.data),
             "split": self._split(student.data, student.split),
             "teacher": self.teacher(name),
         }
         source = self._data_sets.settings(student.data).source
-        slug = f"{source}-{teacher.arch}-s{teacher.seed}-v{views['slots']}"
-        return self.add("embed", slug, settings, inputs, (models.module_of(teacher.arch),))
+        slug = f"{source}-{teacher.arch}-s{teacher.seed}-v{views.slots}"
+        modules = (models.module_of(teacher.arch),)
+        return self.add("embed", slug, settings.model_dump(mode="json"), inputs, modules)
 
-    def _common_settings(
-        self, data: str | None, training: Training, view_seed: int
-    ) -> dict[str, Any]:
-        """Return the settings that teachers and students share."""
-        augmentation, views = self._data_sets.augmentation(data), self._experiment.embeddings
-        distinct = augmentation.views
-        if views.slots and views.slots > distinct:
+    def _common(self, data: str, training: Training) -> dict[str, Any]:
+        """Return those settings that teachers and students get in the same way."""
+        milestones = training.resolved_milestones
+        return {
+            "training": training.model_copy(update={"milestones": milestones}),
+            "compute": self._experiment.compute,
+            "augmentation": self._data_sets.augmentation(data),
+        }
+
+    def _views(self, data: str, training: Training, seed: int) -> ViewOrder:
+        wanted, distinct = (
+            self._experiment.embeddings.slots,
+            self._data_sets.augmentation(data).views,
+        )
+        if wanted and wanted > distinct:
             raise ParamsError(
                 ("embeddings", "slots"),
-                f"found {views.slots}; there are only {distinct} distinct views "
+                f"found {wanted}; there are only {distinct} distinct views "
                 f"(allowed: 1 to {distinct})",
             )
-        return {
-            "training": {
-                **training.model_dump(mode="json"),
-                "milestones": list(training.resolved_milestones),
-            },
-            "compute": self._experiment.compute.model_dump(mode="json"),
-            "augmentation": augmentation.model_dump(mode="json"),
-            "views": {
-                "slots": views.slots or min(distinct, training.epochs),
-                "seed": view_seed,
-            },
-        }
+        return ViewOrder(slots=wanted or min(distinct, training.epochs), seed=seed)

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from distillery.core.errors import UserError
 from distillery.core.settings import FrozenModel
 from distillery.data.settings import Split
-from distillery.experiment.params import (
-    Experiment,
-    MethodEntry,
-    MethodOverride,
-    Pair,
-    ParamsError,
-    method_options,
-)
+from distillery.experiment.checks import method_options
+from distillery.experiment.errors import KeyPath, ParamsError
+from distillery.experiment.experiment import Experiment
+from distillery.experiment.methods import MethodEntry, MethodOverride
+from distillery.experiment.pairs import Pair
 from distillery.methods import registry as methods
 from distillery.methods.base import Method, Weights
+from distillery.methods.kd import KD
 from distillery.planning.data_sets import DataSets
-from distillery.planning.merging import Place, deep_merged, last_given, merged
+from distillery.planning.merging import deep_merged, last_given, merged
 from distillery.planning.variants import Variant
 from distillery.training.settings import Combination, Training
-
-_KD_TEMPERATURE = 4.0
 
 
 @dataclass(frozen=True)
@@ -34,11 +31,14 @@ class Student:
         pair_id, entry_id: ids of its pair and of its method entry.
         pair: the pair.
         teachers: ids of the teachers that teach it.
-        data: id of their data set; None for the experiment's own.
-        entry: the method entry with its method, temperature and combination resolved.
-        method: class of the method.
-        options: hyperparameters of the method.
+        data: id of their data set.
+        entry: the method entry.
+        method_name: name of the method.
+        method: its class.
+        options: its hyperparameters.
         weights: weights of the objective.
+        kd_temperature: temperature of the additional KD term, if there is one.
+        ensemble: how several teachers teach, as far as the params file says.
         training: how it is trained.
         split: what of the data it is trained on.
     """
@@ -47,11 +47,14 @@ class Student:
     entry_id: str
     pair: Pair
     teachers: tuple[str, ...]
-    data: str | None
+    data: str
     entry: MethodEntry
+    method_name: str
     method: type[Method]
     options: FrozenModel
     weights: Weights
+    kd_temperature: float
+    ensemble: Combination | None
     training: Training
     split: Split
 
@@ -61,10 +64,10 @@ class Student:
         named = f"{self.method.title} + KD" if self.uses_kd else self.method.title
         return self.entry.title or named
 
-    @property
+    @cached_property
     def method_modules(self) -> tuple[str, ...]:
         """Modules of the method and of the additional KD term."""
-        names = [str(self.entry.method), *(["kd"] if self.uses_kd else [])]
+        names = [self.method_name, *(["kd"] if self.uses_kd else [])]
         return tuple(methods.module_of(name) for name in names)
 
     @property
@@ -98,13 +101,13 @@ class Student:
             return None
         of_logits = self.method.needs == frozenset({"logits"})
         own: float | None = getattr(self.options, "temperature", None) if of_logits else None
-        return own or self.entry.kd_temperature
+        return own or self.kd_temperature
 
     @property
     def combination(self) -> Combination | None:
         """How several teachers teach; None unless there are several."""
         several = len(self.teachers) > 1 and self.uses_teacher
-        return (self.entry.ensemble or "mean") if several else None
+        return (self.ensemble or "mean") if several else None
 
 
 def resolve(
@@ -118,94 +121,93 @@ def resolve(
         entry_id: id of the method entry.
         variant: what differs in an ablation; None in the comparison.
 
-    Raises:
-        ParamsError: the settings do not fit together, or the networks do not fit the method.
+    It is a ``ParamsError`` if the settings do not fit together, or the networks not the method.
     """
     data_sets = DataSets(experiment)
     pair, entry = experiment.pairs[pair_id], experiment.methods[entry_id]
     in_pair = pair.methods.get(entry_id)
     layers = [entry, in_pair or MethodOverride(), *([variant.override] if variant else [])]
-    place = _place(pair_id, entry_id, in_pair, variant)
+    path = _path(pair_id, entry_id, in_pair, variant)
     name = entry.method or entry_id
     method = methods.load(name)
     options: dict[str, Any] = {}
     for layer in layers:
         options = deep_merged(options, layer.options)
-    teachers = _teachers(pair_id, pair, last_given(layer.teachers for layer in layers), place)
+    teachers = _teachers(pair_id, pair, last_given(layer.teachers for layer in layers), path)
     data = _common_data(experiment, teachers, ("pairs", pair_id, "teacher"))
+    kd_temperature = last_given(layer.kd_temperature for layer in layers)
     student = Student(
         pair_id=pair_id,
         entry_id=entry_id,
         pair=pair,
         teachers=teachers,
         data=data,
-        entry=entry.model_copy(
-            update={
-                "method": name,
-                "kd_temperature": last_given(layer.kd_temperature for layer in layers)
-                or _KD_TEMPERATURE,
-                "ensemble": last_given(layer.ensemble for layer in layers),
-            }
-        ),
+        entry=entry,
+        method_name=name,
         method=method,
-        options=method_options(name, options, (*place, "options")),
-        weights=merged(method.weights, [layer.weights for layer in layers], (*place, "weights")),
+        options=method_options(name, options, (*path, "options")),
+        weights=merged(method.weights, [layer.weights for layer in layers], (*path, "weights")),
+        kd_temperature=kd_temperature or KD.Options().temperature,
+        ensemble=last_given(layer.ensemble for layer in layers),
         training=data_sets.training(
-            data, [pair.training, *(layer.training for layer in layers)], (*place, "training")
+            data, [pair.training, *(layer.training for layer in layers)], (*path, "training")
         ),
-        split=data_sets.split(data, [layer.split for layer in layers], (*place, "split")),
+        split=data_sets.split(data, [layer.split for layer in layers], (*path, "split")),
     )
-    _check(experiment, data_sets, student, place if variant else ("pairs", pair_id))
+    _check(experiment, data_sets, student, path if variant else ("pairs", pair_id))
     return student
 
 
-def _place(
+def _path(
     pair_id: str, entry_id: str, in_pair: MethodOverride | None, variant: Variant | None
-) -> Place:
+) -> KeyPath:
     """Return where the params file has the last of the settings."""
     if variant:
-        return variant.place
+        return variant.path
     if in_pair:
         return ("pairs", pair_id, "methods", entry_id)
     return ("methods", entry_id)
 
 
-def _teachers(pair_id: str, pair: Pair, count: int | None, place: Place) -> tuple[str, ...]:
-    """Return the first ``count`` teachers of a pair; None for all."""
+def _teachers(pair_id: str, pair: Pair, count: int | None, path: KeyPath) -> tuple[str, ...]:
     known = len(pair.teachers)
     if count and count > known:
         raise ParamsError(
-            (*place, "teachers"),
+            (*path, "teachers"),
             f"found {count}; pair '{pair_id}' has {known} (allowed: 1 to {known})",
         )
     return pair.teachers[:count]
 
 
-def _common_data(experiment: Experiment, teachers: tuple[str, ...], place: Place) -> str | None:
-    first, *others = (experiment.teachers[name].data for name in teachers)
+def _common_data(experiment: Experiment, teachers: tuple[str, ...], path: KeyPath) -> str:
+    first, *others = (experiment.teachers[name].data_set for name in teachers)
     if any(other != first for other in others):
-        raise ParamsError(place, "the teachers of an ensemble need one data set in common")
+        raise ParamsError(path, "the teachers of an ensemble need one data set in common")
     return first
 
 
-def _check(experiment: Experiment, data_sets: DataSets, student: Student, place: Place) -> None:
-    """Check that the method can teach this student with these teachers."""
+def _check(experiment: Experiment, data_sets: DataSets, student: Student, path: KeyPath) -> None:
+    """Check that the method can teach this student with these teachers.
+
+    Raises:
+        ParamsError: it cannot.
+    """
     if not student.uses_teacher:
         return
     teachers = [experiment.teachers[name] for name in student.teachers]
     sees = student.pair.channels
     if not student.is_cached:
-        why = f"'{student.entry.method}' runs the teacher live, which"
+        why = f"'{student.method_name}' runs the teacher live, which"
         if student.combination == "joint":
-            raise ParamsError(place, f"{why} leaves no joint embedding (allowed: mean, sum)")
+            raise ParamsError(path, f"{why} leaves no joint embedding (allowed: mean, sum)")
         if any(teacher.channels != sees for teacher in teachers):
-            raise ParamsError(place, f"{why} then has to see the student's channels")
-    at, kd_at = student.joint_temperature, student.entry.kd_temperature
+            raise ParamsError(path, f"{why} then has to see the student's channels")
+    at, kd_at = student.joint_temperature, student.kd_temperature
     if student.uses_kd and at and at != kd_at:
         raise ParamsError(
-            place,
+            path,
             f"the teachers' joint probabilities are those at one temperature, but that of "
-            f"'{student.entry.method}' is {at:g} and kd_temperature {kd_at:g}; set both alike",
+            f"'{student.method_name}' is {at:g} and kd_temperature {kd_at:g}; set both alike",
         )
     student_spec = data_sets.spec(student.pair.student, student.data, sees)
     specs = [data_sets.spec(each.arch, student.data, each.channels) for each in teachers]
@@ -216,4 +218,4 @@ def _check(experiment: Experiment, data_sets: DataSets, student: Student, place:
         try:
             student.method.check(student.options, student_spec, spec)
         except UserError as error:
-            raise ParamsError(place, str(error)) from None
+            raise ParamsError(path, str(error)) from None

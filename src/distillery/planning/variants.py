@@ -8,16 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from distillery.evaluation import registry as protocols
-from distillery.experiment.params import (
-    Ablation,
-    Experiment,
-    MethodOverride,
-    ParamsError,
-    ProtocolEntry,
-    protocol_options,
-    validated,
-)
-from distillery.planning.merging import Place
+from distillery.evaluation.base import Study
+from distillery.experiment.ablations import Ablation
+from distillery.experiment.checks import protocol_options
+from distillery.experiment.errors import KeyPath, ParamsError, validated
+from distillery.experiment.experiment import Experiment
+from distillery.experiment.methods import MethodOverride
+from distillery.experiment.protocols import ProtocolEntry
 
 
 @dataclass(frozen=True)
@@ -27,36 +24,34 @@ class Variant:
     Attributes:
         settings: axis -> value; a listed variant need not have all axes.
         override: what applies them to a method entry.
-        place: where the params file has them.
+        path: where the params file has them.
     """
 
     settings: Mapping[str, Any]
     override: MethodOverride
-    place: Place
+    path: KeyPath
 
 
-def variants_of(ablation: Ablation, place: Place) -> Iterator[Variant]:
+def variants_of(ablation: Ablation, path: KeyPath) -> Iterator[Variant]:
     """Yield the variants of an ablation.
 
     Args:
         ablation: the ablation; its pairs and methods do not matter here.
-        place: where the params file has what is varied.
-
-    Raises:
-        ParamsError: an axis is no list of values, or a value is not allowed.
+        path: where the params file has what is varied: a ``ParamsError`` if an axis is no list of
+            values, or a value is not allowed.
     """
     if isinstance(ablation.vary, list):
-        yield from _listed(ablation.vary, place)
+        yield from _listed(ablation.vary, path)
     else:
-        yield from _combined(ablation.vary, place)
+        yield from _combined(ablation.vary, path)
 
 
-def axes_of(ablation: Ablation) -> list[str]:
+def axes_of(ablation: Ablation) -> tuple[str, ...]:
     """Return the axes of an ablation: pairs and methods where there are several, then settings."""
     several = {"pair": ablation.pairs, "method": ablation.methods}
     names = [name for name, ids in several.items() if len(ids) > 1]
     parts = ablation.vary if isinstance(ablation.vary, list) else [ablation.vary]
-    return [*names, *_all_dotted(parts)]
+    return (*names, *dict.fromkeys(axis for part in parts for axis in _dotted(part)))
 
 
 def study_of(name: str, entry: ProtocolEntry, experiment: Experiment) -> Ablation | None:
@@ -67,8 +62,8 @@ def study_of(name: str, entry: ProtocolEntry, experiment: Experiment) -> Ablatio
         entry: the entry.
         experiment: what has all pairs and methods, which are meant when the entry names none.
     """
-    module = protocols.load(entry.protocol or name)
-    if not protocols.is_study(module):
+    kind = protocols.load(entry.protocol or name)
+    if not issubclass(kind, Study):
         return None
     pairs = tuple(experiment.pairs) if entry.pairs is None else entry.pairs
     methods = tuple(experiment.methods) if entry.methods is None else entry.methods
@@ -77,36 +72,35 @@ def study_of(name: str, entry: ProtocolEntry, experiment: Experiment) -> Ablatio
     return Ablation(
         pair=pairs,
         method=methods,
-        vary=module.vary(protocol_options(name, entry)),
+        vary=kind(protocol_options(name, entry)).vary(),
         seeds=entry.seeds,
     )
 
 
-def _listed(parts: list[dict[str, Any]], place: Place) -> Iterator[Variant]:
+def _listed(parts: list[dict[str, Any]], path: KeyPath) -> Iterator[Variant]:
     """Yield variants that are given one by one."""
     for number, part in enumerate(parts):
         settings = {axis: _lookup(part, axis) for axis in _dotted(part)}
-        at = (*place, number)
+        at = (*path, number)
         yield Variant(settings, _override(settings, at), at)
 
 
-def _combined(vary: Mapping[str, Any], place: Place) -> Iterator[Variant]:
-    """Yield every combination of the values of the axes."""
+def _combined(vary: Mapping[str, Any], path: KeyPath) -> Iterator[Variant]:
+    """Yield every combination of the values of the axes.
+
+    Raises:
+        ParamsError: an axis is no list of values.
+    """
     axes = [*_dotted(vary)]
     values = [_lookup(vary, axis) for axis in axes]
     for axis, choices in zip(axes, values, strict=True):
         if not isinstance(choices, list | tuple) or not choices:
             raise ParamsError(
-                (*place, *axis.split(".")), f"found {choices!r}; an axis is a list of values"
+                (*path, *axis.split(".")), f"found {choices!r}; an axis is a list of values"
             )
     for combination in itertools.product(*values):
         settings = dict(zip(axes, combination, strict=True))
-        yield Variant(settings, _override(settings, place), place)
-
-
-def _all_dotted(parts: list[dict[str, Any]]) -> list[str]:
-    """Return the dotted names of what any part varies, each once."""
-    return [*dict.fromkeys(axis for part in parts for axis in _dotted(part))]
+        yield Variant(settings, _override(settings, path), path)
 
 
 def _dotted(vary: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
@@ -118,9 +112,8 @@ def _dotted(vary: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{name}"
 
 
-def _override(settings: Mapping[str, Any], place: Place) -> MethodOverride:
-    override: MethodOverride = validated(MethodOverride, _nested(settings), place)
-    return override
+def _override(settings: Mapping[str, Any], path: KeyPath) -> MethodOverride:
+    return validated(MethodOverride, _nested(settings), path)
 
 
 def _lookup(tree: Mapping[str, Any], dotted: str) -> Any:

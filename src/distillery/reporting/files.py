@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+
+from distillery.reporting.settings import ReportSettings
 
 PAGE = "index.html"
 METRICS = "metrics.json"
@@ -19,14 +19,14 @@ _ABLATION = "ablation-"
 _SECTION = "section-"
 
 
-def expected(report: Mapping[str, Any]) -> list[str]:
+def expected(report: ReportSettings) -> list[str]:
     """Return every file of the report, relative to its folder; the page comes last."""
-    ablations = [f"{_ABLATION}{name}" for name in report["ablations"]]
-    tables = [*_TABLES, *ablations, *([_COST] if report["timings"] else [])]
+    ablations = [f"{_ABLATION}{name}" for name in report.ablations]
+    tables = [*_TABLES, *ablations, *([_COST] if report.timings else [])]
     figures = [*_FIGURES, *ablations]
-    for entry, shown in report["sections"].items():
-        tables += [section(entry, suffix) for suffix in shown["tables"]]
-        figures += [section(entry, suffix) for suffix in shown["figures"]]
+    for entry, settings in report.sections.items():
+        tables += [section(entry, suffix) for suffix in settings.tables]
+        figures += [section(entry, suffix) for suffix in settings.figures]
     return [
         *(table_file(name, suffix) for name in tables for suffix in TABLE_FORMATS),
         RUNS,

@@ -31,6 +31,11 @@ def digits_for(values: Iterable[float]) -> int:
     return 2 if largest >= 10 else 3 if largest >= 1 else 4
 
 
+def natural(value: float) -> str:
+    """Write a number with the decimals that its size asks for."""
+    return number(value, digits_for([value]))
+
+
 def whole(value: float) -> str:
     """Write a number without decimals."""
     return DASH if math.isnan(value) else f"{value:,.0f}".replace(",", "\u202f")

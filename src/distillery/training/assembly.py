@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import zip_longest
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -12,26 +11,21 @@ from torch import Tensor
 
 from distillery.core.randomness import seed_for
 from distillery.methods import registry as methods
-from distillery.methods.base import Context, Method, Weights
+from distillery.methods.base import Context, Method
 from distillery.models.base import Classifier, ModelSpec
 from distillery.training.distiller import Distiller, Gather
-from distillery.training.ensemble import Ensemble
+from distillery.training.settings import DistillationSettings
 
 Source = TypeVar("Source")
 
 
-class Networks(NamedTuple):
-    """The networks of a run as its method knows them.
+class Teacher(NamedTuple):
+    """A teacher as a method knows it."""
 
-    Attributes:
-        student: shape of the student.
-        teachers: shape of each teacher; none for a run without.
-        live: the teachers themselves, where they are run rather than read from a cache.
-    """
-
-    student: ModelSpec
-    teachers: Sequence[ModelSpec]
-    live: Sequence[Classifier]
+    spec: ModelSpec
+    """Its shape."""
+    network: Classifier | None = None
+    """The teacher itself, where it is run rather than read from a cache."""
 
 
 def numbered(inputs: Mapping[str, Source], kind: str) -> list[Source]:
@@ -41,8 +35,9 @@ def numbered(inputs: Mapping[str, Source], kind: str) -> list[Source]:
 
 def assemble(
     student: Classifier,
-    settings: Mapping[str, Any],
-    networks: Networks,
+    settings: DistillationSettings,
+    spec: ModelSpec,
+    teachers: Sequence[Teacher],
     labels: Tensor,
     gather: Gather | None = None,
 ) -> Distiller:
@@ -50,49 +45,45 @@ def assemble(
 
     Args:
         student: the network to train.
-        settings: those of a run of the stage ``train-student``.
-        networks: shapes of the student and of its teachers.
+        settings: those of the run.
+        spec: shape of the student.
+        teachers: its teachers; none for a run without.
         labels: (n,) int64 on the CPU, of the training set.
         gather: joins a tensor of all processes.
     """
     contexts = [
         Context(
-            student=networks.student,
-            teacher=teacher,
+            student=spec,
+            teacher=teacher.spec,
             labels=labels,
-            seed=settings["seed"],
-            epochs=settings["training"]["epochs"],
-            teacher_network=network,
+            seed=settings.seed,
+            epochs=settings.training.epochs,
+            teacher_network=teacher.network,
         )
         # A run without a teacher has one copy of its method, too.
-        for teacher, network in zip_longest(networks.teachers or [networks.student], networks.live)
+        for teacher in teachers or [Teacher(spec)]
     ]
+    if settings.ensemble == "joint":
+        dim = sum(context.teacher.embedding_dim for context in contexts)
+        joint = replace(contexts[0].teacher, embedding_dim=dim)
+        contexts = [replace(contexts[0], teacher=joint)]
     # The heads have a seed of their own, so that all methods start from the same student.
-    torch.manual_seed(seed_for(settings["seed"], "method"))
-    method = _method(settings["method"], settings["options"], contexts, settings["ensemble"])
-    kd = None
-    if settings["kd_temperature"]:
-        options = {"temperature": settings["kd_temperature"]}
-        kd = _method("kd", options, contexts, settings["ensemble"])
+    torch.manual_seed(seed_for(settings.seed, "method"))
+    copies = _copies(settings.method, settings.options, contexts)
+    kd: list[Method] = []
+    if settings.kd_temperature:
+        kd = _copies("kd", {"temperature": settings.kd_temperature}, contexts)
     return Distiller(
         student,
-        method,
-        Weights(**settings["weights"]),
+        copies,
+        settings.weights,
         kd,
         gather=gather,
-        joint_temperature=settings["joint_temperature"],
+        combination=settings.ensemble or "mean",
+        joint_temperature=settings.joint_temperature,
     )
 
 
-def _method(
-    name: str, options: Mapping[str, Any], contexts: Sequence[Context], combination: str | None
-) -> Method:
+def _copies(name: str, options: Mapping[str, Any], contexts: Sequence[Context]) -> list[Method]:
     kind = methods.load(name)
-    if combination == "joint":
-        dim = sum(context.teacher.embedding_dim for context in contexts)
-        teacher = replace(contexts[0].teacher, embedding_dim=dim)
-        contexts = [replace(contexts[0], teacher=teacher)]
-    members = [kind(kind.Options(**options), context) for context in contexts]
-    if len(members) == 1:
-        return members[0]
-    return Ensemble(members, "sum" if combination == "sum" else "mean")
+    return [kind(kind.Options(**options), context) for context in contexts]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from distillery.core.errors import DamagedArtifact
+from distillery.core.files import atomic_writer
 
 _NAME = "checkpoint.pt"
 
@@ -20,18 +20,18 @@ Tally = tuple[Tensor, int]
 
 
 @dataclass
-class Cursor:
+class TrainingState:
     """How far a run has come.
 
-    Since all randomness is counter-based, this place and the tensors are the whole state: a run
-    that is resumed in the middle of an epoch ends with the same bits as an uninterrupted one.
+    Since all randomness is counter-based, this and the tensors are the whole state: a run that is
+    resumed in the middle of an epoch ends with the same bits as an uninterrupted one.
 
     Attributes:
         phase: 0 for the first stage of the run.
         epoch: epoch of the phase, from 0.
         batch: batches of the epoch that are done.
         step: optimiser steps of the run that are done.
-        sums: sums of the epoch's figures so far, over the images of one process.
+        sums: sums of the epoch's metrics so far, over the images of one process.
         other_sums: those of the second process, the third, ... in a checkpoint.
         history: one row for each finished epoch.
         diagnosing: what the method has logged in the epoch so far, of the first process.
@@ -53,24 +53,20 @@ class Cursor:
 
 def save(
     folder: Path,
-    cursor: Cursor,
+    state: TrainingState,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     scaler: Any = None,
 ) -> None:
     """Write the checkpoint so that a kill at any moment leaves the old or the new one."""
-    state = {
-        "cursor": vars(cursor),
+    saved = {
+        "state": vars(state),
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
         "scaler": scaler.state_dict() if scaler is not None else None,
     }
-    temporary = folder / f".{_NAME}.tmp"
-    with temporary.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(folder / _NAME)
+    with atomic_writer(folder / _NAME) as file:
+        torch.save(saved, file)
 
 
 def load(folder: Path) -> dict[str, Any] | None:
@@ -83,15 +79,19 @@ def load(folder: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        # Torch does not look at the checksums in its files.
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-        if damaged:
-            raise zipfile.BadZipFile(f"wrong checksum of {damaged}")
-        return dict(torch.load(path, map_location="cpu", weights_only=True))
+        return _read(path)
     # A damaged file can make the readers fail in any way.
     except Exception as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise DamagedArtifact(
             f"{path}: unreadable ({reason}); delete the folder {folder} to begin this run again"
         ) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    # Torch does not look at the checksums in its files.
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged:
+        raise zipfile.BadZipFile(f"wrong checksum of {damaged}")
+    return dict(torch.load(path, map_location="cpu", weights_only=True))

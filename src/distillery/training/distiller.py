@@ -12,20 +12,21 @@ from torch import Tensor, nn
 from distillery.methods.base import Batch, Method, Weights
 from distillery.methods.parts.precision import upcast
 from distillery.models.base import Classifier, Outputs
-from distillery.training.ensemble import joint
+from distillery.training.ensemble import combined, joint
+from distillery.training.settings import Combination
 
 Gather = Callable[[Tensor, int], Tensor]
 
 
 @dataclass(frozen=True)
-class Step:
+class StepOutput:
     """What one training step computed.
 
     Attributes:
         loss: scalar to minimise.
-        terms: unweighted loss terms by name, detached.
+        terms: unweighted loss terms by name, scalars (), detached.
         logits: (B, C) of the student for the unchanged images; None when it was not run.
-        diagnostics: what the method logs beside its loss.
+        diagnostics: what the method logs beside its loss: scalars, vectors or matrices, detached.
     """
 
     loss: Tensor
@@ -44,137 +45,162 @@ class Distiller(nn.Module):
     def __init__(
         self,
         student: Classifier,
-        method: Method,
+        methods: Sequence[Method],
         weights: Weights,
-        kd: Method | None = None,
+        kd: Sequence[Method] = (),
+        *,
         gather: Gather | None = None,
+        combination: Combination = "mean",
         joint_temperature: float | None = None,
     ) -> None:
         """Put them together.
 
         Args:
             student: the network to train.
-            method: the method, or an ensemble of copies of it.
+            methods: one copy of the method for each teacher, or one for all that teach jointly, or
+                one where there is no teacher.
             weights: of the terms of the loss.
-            kd: Hinton's KD, if it has a weight.
+            kd: likewise copies of Hinton's KD, if it has a weight.
             gather: joins a tensor of all processes.
-            joint_temperature: with it, an ensemble is one teacher whose softmax at this temperature
+            combination: how several teachers' terms are combined.
+            joint_temperature: with it, several teachers are one whose softmax at this temperature
                 is the mean of the teachers' ones.
         """
         super().__init__()
         self.student = student
-        self.method = method
-        self.kd = kd
+        self.methods = nn.ModuleList(methods)
+        self.kd = nn.ModuleList(kd)
         self.weights = weights
         self._gather = gather
+        self._combination = combination
         self._joint_temperature = joint_temperature
 
+    @property
+    def method(self) -> Method:
+        """The first copy of the method: what it says of itself, all copies say."""
+        return self._copies[0]
+
     def forward(
-        self, images: Tensor, teacher: Outputs | None, batch: Batch, *, pretraining: bool = False
-    ) -> Step:
+        self,
+        images: Tensor,
+        teachers: Sequence[Outputs],
+        batch: Batch,
+        *,
+        pretraining: bool = False,
+    ) -> StepOutput:
         """Run the student and compute the loss.
 
         Args:
             images: (B * n_views, C, H, W), normalised.
-            teacher: the teacher's outputs for the same images; None for methods without one.
-            batch: labels (B,) and places of the images.
+            teachers: each teacher's outputs for the same images; empty for methods without one.
+            batch: labels (B,) and rows of the images.
             pretraining: compute the loss of the method's own first stage.
         """
-        if teacher is not None and self._joint_temperature:
-            teacher = joint(teacher, self._joint_temperature)
+        if self._joint_temperature:
+            teachers = [joint(teachers, self._joint_temperature)]
         if pretraining:
-            return self._pretrain(images, teacher, batch)
-        student = self._run_student(images)
+            return self._pretrain(images, teachers, batch)
+        student = run_network(self.student, images, self.method)
         with torch.autocast(images.device.type, enabled=False):
             student = _in_single_precision(student)
             logits = student.logits[:: self.method.n_views]
             terms = {"ce": F.cross_entropy(logits, batch.labels)}
             loss = self.weights.ce * terms["ce"]
-            if self.kd is not None and teacher is not None:
-                plain = Outputs(logits, student.embedding)
-                terms["kd"] = self.kd(plain, _originals(teacher, self.method.n_views), batch)["kd"]
+            if self.kd:
+                terms |= self._kd_term(Outputs(logits, student.embedding), teachers, batch)
                 loss = loss + self.weights.kd * terms["kd"]
-            self.method.diagnostics = {}
-            own = self.method(*self._shared(student, teacher, batch))
+            student, teachers, batch = self._shared(student, teachers or [student], batch)
+            found = [
+                method.losses(student, teacher, batch)
+                for method, teacher in zip(self._copies, teachers, strict=True)
+            ]
+            own = combined([each.terms for each in found], self._combination)
             for name, term in own.items():
                 terms[f"method_{name}"] = term
                 loss = loss + self.weights.method * term
-        return Step(loss, _detached(terms), logits.detach(), _detached(self.method.diagnostics))
+        return StepOutput(loss, _detached(terms), logits.detach(), _detached(found[0].diagnostics))
 
-    def _pretrain(self, images: Tensor, teacher: Outputs | None, batch: Batch) -> Step:
+    def after_step(self) -> None:
+        """Update the state of every copy that must not change between forward and backward."""
+        for method in self._copies:
+            method.after_step()
+
+    def finish_pretraining(self) -> None:
+        """Freeze what only the first stage trains."""
+        for method in self._copies:
+            method.finish_pretraining()
+
+    @property
+    def _copies(self) -> list[Method]:
+        return list(self.methods)  # type: ignore[arg-type]
+
+    def _kd_term(
+        self, student: Outputs, teachers: Sequence[Outputs], batch: Batch
+    ) -> dict[str, Tensor]:
+        """Return the term ``kd`` of the unchanged images."""
+        step = self.method.n_views
+        originals = [Outputs(each.logits[::step], each.embedding[::step]) for each in teachers]
+        found = [kd(student, each, batch) for kd, each in zip(self.kd, originals, strict=True)]
+        return combined(found, self._combination)
+
+    def _pretrain(self, images: Tensor, teachers: Sequence[Outputs], batch: Batch) -> StepOutput:
         stage = self.method.pretraining()
-        if stage is None or teacher is None:
-            raise ValueError("the method has no stage of its own")
-        student = self._run_student(images) if stage.trains_student else teacher
+        assert stage is not None
+        student = teachers[0]
+        if stage.trains_student:
+            student = run_network(self.student, images, self.method)
         with torch.autocast(images.device.type, enabled=False):
-            terms = self.method.pretrain(
-                *self._shared(_in_single_precision(student), teacher, batch)
-            )
+            student, teachers, batch = self._shared(_in_single_precision(student), teachers, batch)
+            found = [
+                method.pretrain(student if stage.trains_student else teacher, teacher, batch)
+                for method, teacher in zip(self._copies, teachers, strict=True)
+            ]
+            terms = combined(found, self._combination)
         loss = torch.stack(list(terms.values())).sum()
         named = {f"method_{name}": term for name, term in terms.items()}
-        return Step(loss, _detached(named), None, {})
-
-    def _run_student(self, images: Tensor) -> Outputs:
-        return run_network(self.student, images, self.method)
+        return StepOutput(loss, _detached(named), None, {})
 
     def _shared(
-        self, student: Outputs, teacher: Outputs | None, batch: Batch
-    ) -> tuple[Outputs, Outputs, Batch]:
+        self, student: Outputs, teachers: Sequence[Outputs], batch: Batch
+    ) -> tuple[Outputs, Sequence[Outputs], Batch]:
         """Join the outputs of all processes for methods that compare samples of a batch."""
-        teacher = teacher if teacher is not None else student
-        gather = self._gather
+        gather, n_views = self._gather, self.method.n_views
         if gather is None or not self.method.couples_batch:
-            return student, teacher, batch
+            return student, teachers, batch
         whole = replace(batch, position=gather(batch.position, 1), labels=gather(batch.labels, 1))
-        student, teacher = (
-            _map(outputs, lambda tensor: gather(tensor, self.method.n_views))
-            for outputs in (student, teacher)
+        student, *teachers = (
+            _map(outputs, lambda tensor: gather(tensor, n_views))
+            for outputs in (student, *teachers)
         )
-        return student, teacher, whole
+        return student, teachers, whole
 
 
 def run_network(network: Classifier, images: Tensor, method: Method) -> Outputs:
-    """Run a network and return what the method needs of it."""
-    return network(
+    """Run a network on images (B, C, H, W) and return what the method needs of it."""
+    outputs: Outputs = network(
         images,
         features="features" in method.needs,
         preactivations="preactivations" in method.needs,
         **({"blocks": method.block_hook} if "blocks" in method.needs else {}),
     )
+    return outputs
 
 
-def run_teachers(networks: Sequence[Classifier], images: Tensor, method: Method) -> Outputs:
-    """Run live teachers and return what the method needs of them, in single precision."""
-    with torch.no_grad():
-        first, *others = (run_network(network, images, method) for network in networks)
-    return _in_single_precision(first._replace(others=tuple(others)))
-
-
-def _originals(outputs: Outputs, n_views: int) -> Outputs:
-    """Return logits and embeddings of the unchanged images alone."""
-    return Outputs(
-        outputs.logits[::n_views],
-        outputs.embedding[::n_views],
-        others=tuple(_originals(other, n_views) for other in outputs.others),
-    )
-
-
-def _map(outputs: Outputs, function: Callable[[Tensor], Tensor]) -> Outputs:
-    """Apply ``function`` to every tensor of ``outputs``."""
-    return Outputs(
-        logits=function(outputs.logits),
-        embedding=function(outputs.embedding),
-        **{
-            name: tuple(function(item) for item in getattr(outputs, name))
-            for name in ("features", "preactivations", "blocks")
-        },
-        others=tuple(_map(other, function) for other in outputs.others),
-    )
+@torch.no_grad()
+def run_teachers(networks: Sequence[Classifier], images: Tensor, method: Method) -> list[Outputs]:
+    """Run teachers on images (B, C, H, W); return what the method needs, in single precision."""
+    return [_in_single_precision(run_network(network, images, method)) for network in networks]
 
 
 def _in_single_precision(outputs: Outputs) -> Outputs:
     """Return the same outputs in single precision, or double if they are."""
     return _map(outputs, upcast)
+
+
+def _map(outputs: Outputs, function: Callable[[Tensor], Tensor]) -> Outputs:
+    """Apply ``function`` to every tensor of ``outputs``."""
+    logits, embedding, *maps = outputs
+    return Outputs(function(logits), function(embedding), *(tuple(map(function, m)) for m in maps))
 
 
 def _detached(terms: Mapping[str, Tensor]) -> dict[str, Tensor]:

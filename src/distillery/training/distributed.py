@@ -6,7 +6,6 @@ A run (``launch``) starts torch's agent (``main``), and that starts the workers.
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import json
 import os
 import signal
@@ -22,9 +21,12 @@ from torch import Tensor, nn
 from distillery.core import errors
 from distillery.core.devices import lease_for_children
 from distillery.core.errors import Busy, DistilleryError, Interrupted
+from distillery.core.files import write_atomically
+from distillery.core.locks import try_lock
+from distillery.training.signals import on_request_to_end
 
 if TYPE_CHECKING:
-    from distillery.runs.artifacts import Workspace
+    from distillery.runs.produce import Workspace
 
 TASK = "task.json"
 RECORD = "record.json"
@@ -37,6 +39,9 @@ class _AllGather(torch.autograd.Function):
 
     The gradient of a process' own rows is the sum over all processes. Averaging by
     DistributedDataParallel then gives the gradient of a single process with the whole batch.
+
+    (``torch.distributed.nn.functional.all_gather`` has this gradient, too, but is deprecated in
+    favour of a private module of torch.)
     """
 
     @staticmethod
@@ -44,14 +49,14 @@ class _AllGather(torch.autograd.Function):
         parts = [torch.empty_like(tensor) for _ in range(dist.get_world_size())]
         dist.all_gather(parts, tensor.contiguous())
         ctx.group = group
-        groups = [part.unflatten(0, (-1, group)) for part in parts]
+        groups = [torch.unflatten(part, 0, (-1, group)) for part in parts]
         return torch.stack(groups, dim=1).flatten(0, 2)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         total = gradients[0].contiguous()
         dist.all_reduce(total)
-        by_process = total.unflatten(0, (-1, dist.get_world_size(), ctx.group))
+        by_process = torch.unflatten(total, 0, (-1, dist.get_world_size(), ctx.group))
         return by_process[:, dist.get_rank()].flatten(0, 1), None
 
 
@@ -62,15 +67,16 @@ def gather(tensor: Tensor, group: int = 1) -> Tensor:
         tensor: (B * group, ...), the rows of this process, which has every n-th image.
         group: adjacent rows that belong to one image.
     """
-    return _AllGather.apply(tensor, group)
+    joined: Tensor = _AllGather.apply(tensor, group)
+    return joined
 
 
-def gather_figures(figures: dict[str, float], device: torch.device) -> list[dict[str, float]]:
-    """Return the figures of all processes, process by process."""
-    if not figures:
+def gather_sums(sums: dict[str, float], device: torch.device) -> list[dict[str, float]]:
+    """Return the sums of all processes, process by process."""
+    if not sums:
         return [{} for _ in range(dist.get_world_size())]
-    own = torch.tensor([list(figures.values())], dtype=torch.float64, device=device)
-    return [dict(zip(figures, row, strict=True)) for row in gather(own).tolist()]
+    own = torch.tensor([list(sums.values())], dtype=torch.float64, device=device)
+    return [dict(zip(sums, row, strict=True)) for row in gather(own).tolist()]
 
 
 @torch.no_grad()
@@ -83,6 +89,11 @@ def agree(network: nn.Module) -> None:
 def is_worker() -> bool:
     """Tell whether this process was started by ``launch``."""
     return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def is_launcher(processes: int) -> bool:
+    """Tell whether this process has to start the ``processes`` of a run instead of being one."""
+    return processes > 1 and not is_worker()
 
 
 def launch(work: Workspace, processes: int) -> None:
@@ -110,12 +121,13 @@ def launch(work: Workspace, processes: int) -> None:
     status, asked_to_stop = _supervise(
         [sys.executable, "-m", __name__, str(work.scratch), str(processes)],
         environment,
-        work.scratch / "processes.lock",
     )
     failure = work.scratch / FAILURE
     if failure.exists():
         told = json.loads(failure.read_text())
         raise getattr(errors, told["kind"], DistilleryError)(told["message"])
+    if status == Busy.exit_code:
+        raise Busy("processes of an earlier start of this run are not through")
     if asked_to_stop and status:
         raise Interrupted("stopped; the next start resumes from the last checkpoint, if any")
     if status:
@@ -125,9 +137,8 @@ def launch(work: Workspace, processes: int) -> None:
 
 def report_failure(scratch: Path, error: DistilleryError) -> None:
     """Leave an error of a worker for ``launch`` to raise."""
-    temporary = scratch / f"{FAILURE}.{os.getpid()}"
-    temporary.write_text(json.dumps({"kind": type(error).__name__, "message": str(error)}))
-    temporary.replace(scratch / FAILURE)
+    told = {"kind": type(error).__name__, "message": str(error)}
+    write_atomically(scratch / FAILURE, json.dumps(told).encode())
 
 
 def end_with_parent() -> None:
@@ -137,15 +148,22 @@ def end_with_parent() -> None:
 
 
 def main(scratch: Path, processes: int) -> None:
-    """Start the workers of a run and wait for them."""
+    """Start the workers of a run and wait for them.
+
+    The lock is this process' own: it outlives the run that asked for it, as long as the workers.
+    """
     end_with_parent()
+    lock = try_lock(scratch / "processes.lock")
+    if lock is None:
+        sys.exit(Busy.exit_code)
     from torch.distributed import run
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
     arguments = ["--standalone", f"--nproc-per-node={processes}"]
     try:
-        run.main([*arguments, "-m", "distillery.training.worker", str(scratch)])
+        with lock:
+            run.main([*arguments, "-m", "distillery.training.worker", str(scratch)])
     except SignalException:
         sys.exit(Interrupted.exit_code)
     except ChildFailedError as error:
@@ -153,36 +171,24 @@ def main(scratch: Path, processes: int) -> None:
         sys.exit(DistilleryError.exit_code)
 
 
-def _supervise(command: list[str], environment: dict[str, str], lock: Path) -> tuple[int, bool]:
+def _supervise(command: list[str], environment: dict[str, str]) -> tuple[int, bool]:
     """Run the agent; return its status, and whether this process was asked to stop meanwhile."""
     agent: subprocess.Popen[bytes] | None = None
     asked_to_stop = False
 
-    def stop(number: int, frame: Any) -> None:
+    def stop() -> None:
         # Once: a second signal would make the agent leave before its workers have.
         nonlocal asked_to_stop
         if agent is not None and not asked_to_stop:
             agent.terminate()
         asked_to_stop = True
 
-    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-    previous = {number: signal.signal(number, stop) for number in numbers}
-    try:
-        with lock.open("a") as held:
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise Busy("processes of an earlier start of this run are not through") from None
-            # The agent inherits the lock, and has a session of its own: Ctrl-C reaches us alone.
-            agent = subprocess.Popen(
-                command, env=environment, pass_fds=[held.fileno()], start_new_session=True
-            )
-            if asked_to_stop:
-                agent.terminate()
-            return agent.wait(), asked_to_stop
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+    with on_request_to_end(stop):
+        # The agent has a session of its own: Ctrl-C reaches us alone.
+        agent = subprocess.Popen(command, env=environment, start_new_session=True)
+        if asked_to_stop:
+            agent.terminate()
+        return agent.wait(), asked_to_stop
 
 
 if __name__ == "__main__":

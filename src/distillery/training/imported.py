@@ -14,57 +14,57 @@ from torch import Tensor
 
 from distillery.core.devices import device_for_inference
 from distillery.core.errors import UserError
-from distillery.core.settings import FrozenModel
+from distillery.core.files import checksum
 from distillery.data.files import RawFiles
 from distillery.data.leakage import leakage_warning
 from distillery.data.prepared import DataSetInfo, load
+from distillery.data.settings import Source
 from distillery.models import predictions, registry
 from distillery.models.base import Classifier
 from distillery.models.inference import predict
+from distillery.models.settings import Architecture
 from distillery.models.weights import WEIGHTS, save_network
-from distillery.runs.artifacts import checksum
 
 if TYPE_CHECKING:
-    from distillery.runs.artifacts import Workspace
+    from distillery.runs.produce import Workspace
 
 # Where RepDistiller ("model") and mdistiller ("model" or "state_dict") keep the weights.
 _CONTAINERS = ("model", "state_dict")
 
 
-class Settings(FrozenModel):
+class Settings(Architecture):
     """Settings of the stage."""
 
-    arch: str
-    """Name of the architecture."""
     file: str
     """Name of the checkpoint, looked up among the raw files."""
     sha256: str
     """Its checksum."""
-    channels: tuple[int, ...] | None = None
-    """Places of the channels of the images that the network sees; None for all."""
 
 
 def run(work: Workspace) -> None:
-    """Check and convert the checkpoint, and measure its accuracy on the test set."""
-    settings = work.run.settings
+    """Check and convert the checkpoint, and measure its accuracy on the test set.
+
+    Raises:
+        UserError: the file is not there, or not the one that the params name.
+    """
+    settings, prepared = Settings.model_validate(work.run.settings), work.inputs["prepared"]
     with RawFiles.opened(work.raw, work.scratch) as raw:
-        path = raw.locate([settings["file"]])
+        path = raw.locate([settings.file])
     if not path.is_file():
         raise UserError(f"{path}: not a file")
     digest = checksum(path)
-    if digest != settings["sha256"]:
-        raise UserError(f"{path}: sha256 is {digest}, not {settings['sha256']} as the params say")
-    warning = leakage_warning(work.inputs["prepared"].settings["source"], path.name)
+    if digest != settings.sha256:
+        raise UserError(f"{path}: sha256 is {digest}, not {settings.sha256} as the params say")
+    warning = leakage_warning(Source.model_validate(prepared.settings).source, path.name)
     if warning:
         warnings.warn(warning, stacklevel=2)
-    channels = settings.get("channels")
-    info = DataSetInfo.load(work.inputs["prepared"]).of_channels(channels)
+    info = DataSetInfo.load(prepared).of_channels(settings.channels)
     network = registry.build(
-        settings["arch"], num_classes=len(info.classes), in_channels=info.shape[2]
+        settings.arch, num_classes=len(info.classes), in_channels=info.shape[2]
     )
     load_into(network, read_state(path), path)
     device = device_for_inference(work.record)
-    images = load(work.inputs["prepared"], "test").of_channels(channels).to(device)
+    images = load(prepared, "test").of_channels(settings.channels).to(device)
     found = predict(network.eval().to(device), images, info)
     accuracy = 100 * float((found.logits.argmax(axis=1) == found.labels).mean())
     save_network(network, work.out / WEIGHTS)
@@ -74,7 +74,7 @@ def run(work: Workspace) -> None:
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """Return the weights of a foreign checkpoint; nothing in the file is executed.
+    """Return the weights of a foreign checkpoint, of any shapes (...); nothing in it is executed.
 
     Raises:
         UserError: the file is no checkpoint, or holds more than weights and plain values.
@@ -95,7 +95,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 
 def load_into(network: Classifier, state: Mapping[str, Tensor], path: Path) -> None:
-    """Load weights into a network of the named architecture.
+    """Load weights, tensors of any shape, into a network that has the same ones.
 
     Raises:
         UserError: a weight is missing, unknown or of another shape; the first one is named.

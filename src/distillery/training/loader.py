@@ -1,8 +1,8 @@
-"""Feeds a training loop: the order of the images, their augmented views, and cached targets."""
+"""Loads what a training loop sees: images in their order, augmented, and cached targets."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,6 @@ from torch import Tensor
 from distillery.data.augmentation import apply_views, crop_parameters, normalise
 from distillery.data.prepared import DataSetInfo, ImageSet
 from distillery.data.settings import Augmentation
-from distillery.embeddings.ensemble import JoinedCache
 from distillery.embeddings.reader import EmbeddingCache
 from distillery.embeddings.views import ViewSchedule
 from distillery.methods.base import Batch
@@ -22,11 +21,17 @@ from distillery.training import sampler
 
 @dataclass(frozen=True)
 class Item:
-    """One batch: normalised images (B, C, H, W), their labels, and the cached teacher outputs."""
+    """One batch.
+
+    Attributes:
+        images: (B, C, H, W), normalised.
+        batch: their labels and rows.
+        teachers: what is cached of each teacher for them; empty without caches.
+    """
 
     images: Tensor
     batch: Batch
-    teacher: Outputs | None
+    teachers: Sequence[Outputs]
 
 
 class ViewLoader:
@@ -42,7 +47,7 @@ class ViewLoader:
         batch_size: int,
         instances: int | None = None,
         seed: int,
-        cache: EmbeddingCache | JoinedCache | None = None,
+        caches: Sequence[EmbeddingCache] = (),
         rank: int = 0,
         processes: int = 1,
     ) -> None:
@@ -53,7 +58,7 @@ class ViewLoader:
         self.batch_size = batch_size
         self.instances = instances
         self.seed = seed
-        self.cache = cache
+        self.caches = caches
         self.rank = rank
         self.processes = processes
         self._index = images.index.cpu().numpy()
@@ -75,12 +80,15 @@ class ViewLoader:
             epoch: number of the epoch.
             first_batch: batches to leave out, when a run is resumed.
             steps_before: optimiser steps of the run before this epoch.
+
+        Raises:
+            ValueError: a cache shows other views than the run.
         """
         device = self.images.images.device
         slot = self.schedule.slot_of(epoch)
         views = torch.from_numpy(self.schedule.view(slot, self._index))
-        targets = self.cache.slot(slot, device) if self.cache else None
-        if targets is not None and not torch.equal(targets.views.cpu(), views):
+        cached = [cache.slot(slot, device) for cache in self.caches]
+        if not all(torch.equal(each.views.cpu(), views) for each in cached):
             raise ValueError("the cached views differ from the run's schedule")
         order = sampler.order(self._labels, self.batch_size, self.instances, self.seed, epoch)
         numbers = range(first_batch, self.batches(len(order)))
@@ -94,8 +102,8 @@ class ViewLoader:
                 epoch=epoch,
                 step=steps_before + number,
             )
-            teacher = targets.rows(rows) if targets is not None else None
-            yield Item(self._augmented(images, views[share]), batch, teacher)
+            teachers = [each.rows(rows) for each in cached]
+            yield Item(self._augmented(images, views[share]), batch, teachers)
 
     def _share(self, order: np.ndarray, number: int) -> Tensor:
         """Return the rows that this process takes of a batch."""
@@ -105,6 +113,6 @@ class ViewLoader:
         return torch.from_numpy(np.ascontiguousarray(chosen[self.rank :: self.processes]))
 
     def _augmented(self, images: Tensor, views: Tensor) -> Tensor:
-        place = crop_parameters(views, self.augmentation, (images.shape[1], images.shape[2]))
-        pixels = apply_views(images, place, self.augmentation)
+        crops = crop_parameters(views, self.augmentation, (images.shape[1], images.shape[2]))
+        pixels = apply_views(images, crops, self.augmentation)
         return normalise(pixels, self.info.mean, self.info.std)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +16,16 @@ from torch import Tensor, nn
 
 from distillery.core.errors import DistilleryError, Interrupted
 from distillery.core.progress import Progress
-from distillery.methods.base import Method
-from distillery.models.base import Classifier
+from distillery.models.base import Classifier, Outputs
 from distillery.training import checkpoint, distributed
-from distillery.training.checkpoint import Cursor
-from distillery.training.distiller import Distiller, Step, run_teachers
+from distillery.training.checkpoint import TrainingState
+from distillery.training.distiller import Distiller, StepOutput, run_teachers
 from distillery.training.loader import Item, ViewLoader
 from distillery.training.optimizer import sgd
-from distillery.training.schedule import learning_rate
+from distillery.training.schedule import learning_rate, step_decay
 from distillery.training.settings import Training
+from distillery.training.signals import on_request_to_end
+from distillery.training.step import training_step
 
 _CHECKPOINT_SECONDS = 30.0
 # Processes agree on stopping every so many steps, since asking each other costs time.
@@ -65,54 +65,47 @@ class Loop:
         self.teachers = teachers
         self.evaluate = evaluate
         self.scratch = scratch
-        self.cursor = Cursor()
+        self.state = TrainingState()
         self._stop = False
         self._saved_at = time.monotonic()
         self._started_at = time.monotonic()
 
-    def run(self) -> Cursor:
-        """Train to the end.
-
-        Raises:
-            Interrupted: a signal asked to stop; the state is saved.
-            DistilleryError: the loss is not finite.
-        """
+    def run(self) -> TrainingState:
+        """Train to the end, or until a signal asks to stop or the loss is not finite."""
         phases = self._phases()
         saved = checkpoint.load(self.scratch)
         if saved:
-            self.cursor = Cursor(**saved["cursor"])
+            self.state = TrainingState(**saved["state"])
             if self.accelerator.process_index:
-                self.cursor.sums = self.cursor.other_sums[self.accelerator.process_index - 1]
+                self.state.sums = self.state.other_sums[self.accelerator.process_index - 1]
             self.distiller.load_state_dict(saved["model"])
-        self._started_at = time.monotonic() - self.cursor.seconds
+        self._started_at = time.monotonic() - self.state.seconds
         total = sum(phase.epochs for phase in phases)
-        with self._signals(), Progress("epochs", total, len(self.cursor.history)) as progress:
-            for number in range(self.cursor.phase, len(phases)):
+        progress = Progress("epochs", total, len(self.state.history))
+        # A request to end becomes a checkpoint after the present step.
+        with on_request_to_end(self._request_stop), progress:
+            for number in range(self.state.phase, len(phases)):
                 if number == len(phases) - 1:
-                    self._method.finish_pretraining()
+                    self.distiller.finish_pretraining()
                 self._run_phase(phases[number], saved, progress)
                 saved = None
-                self.cursor.phase, self.cursor.epoch = number + 1, 0
-        self.cursor.seconds = time.monotonic() - self._started_at
-        return self.cursor
-
-    @property
-    def _method(self) -> Method:
-        return self.distiller.method
+                self.state.phase, self.state.epoch = number + 1, 0
+        self.state.seconds = time.monotonic() - self._started_at
+        return self.state
 
     def _phases(self) -> list[Phase]:
         """Return the method's own first stage, if it has one, and the distillation proper."""
-        settings = self.settings
+        settings, distiller = self.settings, self.distiller
         phases = []
-        stage = self._method.pretraining()
+        stage = distiller.method.pretraining()
         if stage and stage.epochs:
             first_rate = stage.lr or settings.lr
-            trained: nn.Module = self.distiller if stage.trains_student else self._method
+            trained = distiller if stage.trains_student else distiller.methods
             phases.append(
                 Phase(
                     "pretrain",
                     stage.epochs,
-                    lambda epoch: first_rate * 0.1 ** sum(epoch >= m for m in stage.milestones),
+                    lambda epoch: step_decay(first_rate, epoch, stage.milestones),
                     list(trained.parameters()),
                 )
             )
@@ -121,7 +114,7 @@ class Loop:
                 "train",
                 settings.epochs,
                 lambda epoch: learning_rate(settings, epoch),
-                list(self.distiller.parameters()),
+                list(distiller.parameters()),
             )
         )
         return phases
@@ -134,21 +127,21 @@ class Loop:
             if saved["scaler"] and self.accelerator.scaler:
                 self.accelerator.scaler.load_state_dict(saved["scaler"])
         model, optimizer = self.accelerator.prepare(self.distiller, optimizer)
-        for epoch in range(self.cursor.epoch, phase.epochs):
+        for epoch in range(self.state.epoch, phase.epochs):
             rate = phase.rate(epoch)
             for group in optimizer.param_groups:
                 group["lr"] = rate
             self._run_epoch(phase, model, optimizer)
-            row = {"phase": phase.name, "epoch": epoch + 1, "lr": rate, **self._figures(phase)}
-            self.cursor.history.append(row)
-            self.cursor.diagnostics.append(
+            row = {"phase": phase.name, "epoch": epoch + 1, "lr": rate, **self._metrics(phase)}
+            self.state.history.append(row)
+            self.state.diagnostics.append(
                 {
                     name: (total / count).cpu()
-                    for name, (total, count) in self.cursor.diagnosing.items()
+                    for name, (total, count) in self.state.diagnosing.items()
                 }
             )
-            self.cursor.epoch, self.cursor.batch = epoch + 1, 0
-            self.cursor.sums, self.cursor.diagnosing = {}, {}
+            self.state.epoch, self.state.batch = epoch + 1, 0
+            self.state.sums, self.state.diagnosing = {}, {}
             if self.accelerator.is_main_process:
                 progress.advance()
                 progress.line(_log_line(row, phase.epochs, self._images_a_second()))
@@ -157,82 +150,96 @@ class Loop:
     def _run_epoch(self, phase: Phase, model: nn.Module, optimizer: Any) -> None:
         """Do the batches of the epoch that are left."""
         self.distiller.train()
-        sums = self.cursor.sums
+        sums = self.state.sums
         batches = self.loader.epoch(
-            self.cursor.epoch, self.cursor.batch, self.cursor.step - self.cursor.batch
+            self.state.epoch, self.state.batch, self.state.step - self.state.batch
         )
         totals: Tensor | None = None
         names: list[str] = list(sums)
         for item in batches:
             step = self._step(phase, model, optimizer, item)
             self._diagnose(step)
-            names, figures = _figures_of(step, item)
+            names, summed = _sums_of(step, item)
             if totals is None:
                 totals = torch.tensor(
                     [sums.get(name, 0.0) for name in names], dtype=torch.float64
-                ).to(figures.device)
-            totals += figures
-            self.cursor.batch += 1
-            self.cursor.step += 1
+                ).to(summed.device)
+            totals += summed
+            self.state.batch += 1
+            self.state.step += 1
             if self._must_save():
-                self.cursor.sums = dict(zip(names, totals.tolist(), strict=True))
+                self.state.sums = dict(zip(names, totals.tolist(), strict=True))
                 self._save_or_stop(optimizer)
         if totals is not None:
-            self.cursor.sums = dict(zip(names, totals.tolist(), strict=True))
+            self.state.sums = dict(zip(names, totals.tolist(), strict=True))
 
-    def _step(self, phase: Phase, model: nn.Module, optimizer: Any, item: Item) -> Step:
-        images = self._method.make_views(item.images)
-        teacher = item.teacher
-        if self.teachers:
-            with self.accelerator.autocast():
-                teacher = run_teachers(self.teachers, images, self._method)
-        step: Step = model(images, teacher, item.batch, pretraining=phase.name == "pretrain")
-        self.accelerator.backward(step.loss)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        self._method.after_step()
-        return step
+    def _step(self, phase: Phase, model: nn.Module, optimizer: Any, item: Item) -> StepOutput:
+        return training_step(
+            self.distiller,
+            optimizer,
+            item.images,
+            item.batch,
+            partial(self._teach, item),
+            model=model,
+            backward=self.accelerator.backward,
+            pretraining=phase.name == "pretrain",
+        )
 
-    def _diagnose(self, step: Step) -> None:
+    def _teach(self, item: Item, images: Tensor) -> Sequence[Outputs]:
+        """Return the cached outputs of the teachers, or run them."""
+        if not self.teachers:
+            return item.teachers
+        with self.accelerator.autocast():
+            return run_teachers(self.teachers, images, self.distiller.method)
+
+    def _diagnose(self, step: StepOutput) -> None:
         """Add what the method logged in a step to the epoch's tallies."""
-        tallies = self.cursor.diagnosing
+        tallies = self.state.diagnosing
         for name, value in step.diagnostics.items():
             total, count = tallies.get(name, (torch.zeros((), dtype=torch.float64), 0))
             tallies[name] = total.to(value.device) + value.double(), count + 1
 
-    def _figures(self, phase: Phase) -> dict[str, float]:
-        """Return the means of the epoch's figures and, when due, the accuracies."""
+    def _metrics(self, phase: Phase) -> dict[str, float]:
+        """Return the means of the epoch's metrics and, when due, the accuracies.
+
+        Raises:
+            DistilleryError: the loss is not finite.
+        """
         sums = torch.tensor(
-            list(self.cursor.sums.values()), dtype=torch.float64, device=self.accelerator.device
+            list(self.state.sums.values()), dtype=torch.float64, device=self.accelerator.device
         )
         if self.accelerator.num_processes > 1:
             sums = self.accelerator.reduce(sums)
-        totals = dict(zip(self.cursor.sums, sums.tolist(), strict=True))
+        totals = dict(zip(self.state.sums, sums.tolist(), strict=True))
         images = totals.pop("images")
-        figures = {name: value / images for name, value in totals.items()}
-        if not all(math.isfinite(value) for value in figures.values()):
-            wrong = next(name for name, value in figures.items() if not math.isfinite(value))
+        metrics = {name: value / images for name, value in totals.items()}
+        wrong = next((name for name, value in metrics.items() if not math.isfinite(value)), None)
+        if wrong:
             raise DistilleryError(
-                f"the loss term '{wrong}' is not finite in epoch {self.cursor.epoch + 1}: "
+                f"the loss term '{wrong}' is not finite in epoch {self.state.epoch + 1}: "
                 "lower training.lr or the method's weight"
             )
-        epoch = self.cursor.epoch + 1
+        epoch = self.state.epoch + 1
         due = epoch % self.settings.evaluate_every == 0 or epoch == phase.epochs
         if due and phase.name == "train":
             self.distiller.eval()
             if self.accelerator.num_processes > 1:
                 # Each process has normalised its own images last.
                 distributed.agree(self.distiller.student)
-            figures.update(self.evaluate(self.distiller.student))
-        return figures
+            metrics.update(self.evaluate(self.distiller.student))
+        return metrics
 
     def _must_save(self) -> bool:
         if self.accelerator.num_processes > 1:
-            return self.cursor.step % _STOP_CHECK_STEPS == 0
+            return self.state.step % _STOP_CHECK_STEPS == 0
         return self._stop or time.monotonic() - self._saved_at > _CHECKPOINT_SECONDS
 
     def _save_or_stop(self, optimizer: Any) -> None:
-        """Save when a while has passed since the last time, or when asked to stop."""
+        """Save when a while has passed since the last time, or when asked to stop.
+
+        Raises:
+            Interrupted: a signal asked to stop; the state is saved.
+        """
         now = time.monotonic()
         stop, is_due = self._stop, now - self._saved_at > _CHECKPOINT_SECONDS
         if self.accelerator.num_processes > 1:
@@ -241,40 +248,28 @@ class Loop:
         if not stop and not is_due:
             return
         if self.accelerator.num_processes > 1:
-            shares = distributed.gather_figures(self.cursor.sums, self.accelerator.device)
-            self.cursor.other_sums = shares[1:]
-        self.cursor.seconds = now - self._started_at
+            shares = distributed.gather_sums(self.state.sums, self.accelerator.device)
+            self.state.other_sums = shares[1:]
+        self.state.seconds = now - self._started_at
         if self.accelerator.is_main_process:
             plain = getattr(optimizer, "optimizer", optimizer)
             checkpoint.save(
-                self.scratch, self.cursor, self.distiller, plain, self.accelerator.scaler
+                self.scratch, self.state, self.distiller, plain, self.accelerator.scaler
             )
         self._saved_at = time.monotonic()
         if stop:
             self.accelerator.wait_for_everyone()
             raise Interrupted("stopped; the next start resumes from the checkpoint")
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Turn a request to end into a checkpoint after the present step."""
-
-        def request(number: int, frame: Any) -> None:
-            self._stop = True
-
-        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-        previous = {number: signal.signal(number, request) for number in numbers}
-        try:
-            yield
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+    def _request_stop(self) -> None:
+        self._stop = True
 
     def _images_a_second(self) -> float:
-        seen = self.cursor.step * self.settings.batch_size
+        seen = self.state.step * self.settings.batch_size
         return seen / max(time.monotonic() - self._started_at, 1e-9)
 
 
-def _figures_of(step: Step, item: Item) -> tuple[list[str], Tensor]:
+def _sums_of(step: StepOutput, item: Item) -> tuple[list[str], Tensor]:
     """Return names and double-precision sums over the batch of what is logged."""
     images = len(item.batch.labels)
     names, values = ["loss", *step.terms], [step.loss.detach(), *step.terms.values()]

@@ -11,7 +11,7 @@ from distillery.core.randomness import generator
 def order(
     labels: np.ndarray, batch_size: int, instances: int | None, seed: int, epoch: int
 ) -> np.ndarray:
-    """Return the places of an epoch's images in the order in which they are shown.
+    """Return the rows of an epoch's images in the order in which they are shown.
 
     Args:
         labels: (n,) integers.
@@ -21,7 +21,7 @@ def order(
         epoch: number of the epoch.
 
     Returns:
-        (m,) int64, places without repetition: all n, or with ``instances`` as many as fill whole
+        (m,) int64, rows without repetition: all n, or with ``instances`` as many as fill whole
         batches of ``batch_size / instances`` different classes; the rest is left out this time.
 
     Raises:
@@ -51,6 +51,4 @@ def _groups(labels: np.ndarray, instances: int, random: np.random.Generator) -> 
     """Return for each class random groups of its images, (groups, instances)."""
     shuffled = random.permutation(len(labels))
     of_class = [shuffled[labels[shuffled] == label] for label in np.unique(labels)]
-    return [
-        places[: len(places) // instances * instances].reshape(-1, instances) for places in of_class
-    ]
+    return [rows[: len(rows) // instances * instances].reshape(-1, instances) for rows in of_class]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from distillery.core.settings import FrozenModel
 from distillery.data.settings import Augmentation
 from distillery.embeddings.settings import ViewOrder
+from distillery.methods import registry as methods
+from distillery.methods.base import Weights
+from distillery.models.settings import Architecture
 
 Milestone = Annotated[int, Field(ge=1)]
 Combination = Literal["mean", "sum", "joint"]
@@ -46,10 +49,10 @@ class Training(FrozenModel):
 
     @model_validator(mode="after")
     def _fits(self) -> Training:
-        places = self.milestones or ()
-        if list(places) != sorted(set(places)) or any(place >= self.epochs for place in places):
+        given = self.milestones or ()
+        if list(given) != sorted(set(given)) or any(epoch >= self.epochs for epoch in given):
             raise ValueError(
-                f"milestones {list(places)} must increase and be below epochs ({self.epochs})"
+                f"milestones {list(given)} must increase and be below epochs ({self.epochs})"
             )
         if self.warmup_epochs >= self.epochs:
             raise ValueError(f"warmup_epochs must be below epochs ({self.epochs})")
@@ -66,8 +69,8 @@ class Training(FrozenModel):
         """The milestones, derived from the number of epochs when they are not given."""
         if self.milestones is not None:
             return self.milestones
-        places = {round(self.epochs * share) for share in (5 / 8, 3 / 4, 7 / 8)}
-        return tuple(sorted(place for place in places if 0 < place < self.epochs))
+        usual = {round(self.epochs * share) for share in (5 / 8, 3 / 4, 7 / 8)}
+        return tuple(sorted(epoch for epoch in usual if 0 < epoch < self.epochs))
 
 
 class Compute(FrozenModel):
@@ -81,15 +84,11 @@ class Compute(FrozenModel):
     """CPU threads of each process; sums depend on it in the last digits."""
 
 
-class NetworkSettings(FrozenModel):
+class NetworkSettings(Architecture):
     """What the stages that train a network have in common."""
 
-    arch: str
-    """Name of the architecture."""
     seed: int
     """Seed of initialisation and of the order of the images."""
-    channels: tuple[int, ...] | None
-    """Places of the channels of the images that the network sees; None for all."""
     training: Training
     """Optimiser and schedule."""
     compute: Compute
@@ -98,3 +97,27 @@ class NetworkSettings(FrozenModel):
     """How training images are varied, with nothing left open."""
     views: ViewOrder
     """Which view of each image an epoch shows."""
+
+
+class DistillationSettings(NetworkSettings):
+    """What a student is trained with."""
+
+    method: str
+    """Name of the method."""
+    options: dict[str, Any]
+    """Its hyperparameters, all of them."""
+    weights: Weights
+    """Weights of the objective."""
+    kd_temperature: float | None
+    """Temperature of the additional KD term; None without one."""
+    ensemble: Combination | None
+    """How several teachers teach; None unless there are several."""
+    joint_temperature: float | None
+    """Temperature at which the probabilities of teachers that teach jointly are averaged."""
+
+    @model_validator(mode="after")
+    def _complete_options(self) -> DistillationSettings:
+        """Read the options as the method does: what an old run lacks has its default of today."""
+        options = methods.load(self.method).Options.model_validate(self.options)
+        object.__setattr__(self, "options", options.model_dump(mode="json"))
+        return self

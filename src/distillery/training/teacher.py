@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-
-from distillery.core.randomness import seed_for
 from distillery.methods.base import Context, Weights
 from distillery.methods.ce import CrossEntropy
-from distillery.models import registry
-from distillery.models.base import describe
+from distillery.training import distributed
 from distillery.training.distiller import Distiller
-from distillery.training.session import Session, train
+from distillery.training.run import open_run
 from distillery.training.settings import NetworkSettings
 
 if TYPE_CHECKING:
-    from distillery.runs.artifacts import Workspace
+    from distillery.runs.produce import Workspace
 
 
 class Settings(NetworkSettings):
@@ -25,15 +21,15 @@ class Settings(NetworkSettings):
 
 def run(work: Workspace) -> None:
     """Train a teacher from scratch."""
-    train(work, _fit)
-
-
-def _fit(session: Session) -> None:
-    settings, info = session.work.run.settings, session.info
-    classes, channels = len(info.classes), info.shape[2]
-    torch.manual_seed(seed_for(settings["seed"], "network"))
-    network = registry.build(settings["arch"], num_classes=classes, in_channels=channels)
-    spec = describe(settings["arch"], classes, channels, session.image_side)
-    context = Context(spec, spec, session.images.labels.cpu(), settings["seed"])
+    settings = Settings.model_validate(work.run.settings)
+    if distributed.is_launcher(settings.compute.processes):
+        # Each of the processes calls this function.
+        distributed.launch(work, settings.compute.processes)
+        return
+    training = open_run(work, settings)
+    network = training.new_network()
+    spec = training.describe(settings.arch)
+    context = Context(spec, spec, training.images.labels.cpu(), settings.seed)
     method = CrossEntropy(CrossEntropy.Options(), context)
-    session.fit(Distiller(network, method, Weights(ce=1.0)))
+    state = training.fit(Distiller(network, [method], Weights(ce=1.0)))
+    training.write(network, state)

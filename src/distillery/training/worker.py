@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 
 from distillery.core.errors import DistilleryError
-from distillery.runs.artifacts import Artifact, Run, Workspace
-from distillery.runs.stages import module_of
+from distillery.runs.artifact import Artifact
+from distillery.runs.produce import Workspace
+from distillery.runs.run import Run
+from distillery.runs.stages import STAGES
 from distillery.training.distributed import RECORD, TASK, end_with_parent, report_failure
 
 
@@ -22,7 +24,7 @@ def main(scratch: Path) -> None:
     try:
         inputs = {name: Artifact(Path(path)) for name, path in task["inputs"].items()}
         work = Workspace(run, inputs, Path(task["raw"]), scratch / "out", scratch)
-        importlib.import_module(module_of(run.stage, run.settings)).run(work)
+        importlib.import_module(STAGES[run.stage].module).run(work)
     except DistilleryError as error:
         report_failure(scratch, error)
         sys.exit(error.exit_code)

@@ -1,1 +1,1 @@
-"""Sources of data: one module for each place that data sets come from."""
+"""Sources of data: one module for each form in which data sets come."""

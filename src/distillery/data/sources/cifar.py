@@ -17,13 +17,23 @@ import numpy as np
 from distillery.core.errors import UserError
 from distillery.data.download import fetch
 from distillery.data.files import RawFiles, Tree
-from distillery.data.raw import Kind, RawData, RawPart
+from distillery.data.raw import RawData, RawPart, SourceFacts
 from distillery.data.settings import Source
 
 _SHAPE = (32, 32, 3)
 SOURCES = {
-    "cifar10": Kind(("cifar-10-batches-py", "cifar-10-python.tar.gz"), (32, 3), 5000),
-    "cifar100": Kind(("cifar-100-python", "cifar-100-python.tar.gz"), (32, 3), 500),
+    "cifar10": SourceFacts(
+        paths=("cifar-10-batches-py", "cifar-10-python.tar.gz"),
+        shape=(32, 3),
+        num_classes=10,
+        smallest_class=5000,
+    ),
+    "cifar100": SourceFacts(
+        paths=("cifar-100-python", "cifar-100-python.tar.gz"),
+        shape=(32, 3),
+        num_classes=100,
+        smallest_class=500,
+    ),
 }
 # Data set -> file and key of the class names, key of the labels, files of the two parts.
 _LAYOUT = {
@@ -38,9 +48,13 @@ _LAYOUT = {
 
 
 def read(settings: Source, raw: RawFiles) -> RawData:
-    """Read the official archive or the folder that it unpacks to."""
+    """Read the official archive or the folder that it unpacks to.
+
+    Raises:
+        UserError: files are missing, damaged, or not laid out as the source demands.
+    """
     (meta, names_key), labels_key, train, test = _LAYOUT[settings.source]
-    tree = raw.tree(_located(settings, raw), settings).root(meta)
+    tree = raw.tree(_located(settings, raw), settings.sha256).root(meta)
     names = _load(tree, meta).get(names_key)
     if not isinstance(names, list) or not all(isinstance(name, str | bytes) for name in names):
         raise UserError(f"{tree.show(meta)}: not a CIFAR batch (no list '{names_key}')")
@@ -152,11 +166,11 @@ _STAND_INS: dict[tuple[str, str], Any] = {
 
 
 def _located(settings: Source, raw: RawFiles) -> Path:
-    """Return the place of the raw data, after downloading them if need be."""
+    """Return the path of the raw data, after downloading them if need be."""
     if settings.path:
         return raw.locate([settings.path])
-    places = SOURCES[settings.source].places
-    return raw.find(places) or _downloaded(settings.source, raw.roots[0])
+    paths = SOURCES[settings.source].paths
+    return raw.find(paths) or _downloaded(settings.source, raw.roots[0])
 
 
 def _downloaded(source: str, folder: Path) -> Path:
@@ -164,7 +178,7 @@ def _downloaded(source: str, folder: Path) -> Path:
     from torchvision.datasets import CIFAR10, CIFAR100
 
     official = {"cifar10": CIFAR10, "cifar100": CIFAR100}[source]
-    unpacked = SOURCES[source].places[0]
+    unpacked = SOURCES[source].paths[0]
     return fetch(
         official.url,
         folder / official.filename,

@@ -13,13 +13,13 @@ from __future__ import annotations
 from distillery.core.errors import UserError
 from distillery.data.files import RawFiles, Tree
 from distillery.data.images import ImageFiles, is_image
-from distillery.data.raw import Kind, RawData, RawPart
+from distillery.data.raw import RawData, RawPart, SourceFacts
 from distillery.data.settings import Source
 
-_PLACES = ("CINIC-10", "CINIC-10.tar.gz")
+_PATHS = ("CINIC-10", "CINIC-10.tar.gz")
 SOURCES = {
-    "cinic10": Kind(_PLACES, (32, 3), 9000),
-    "cinic10-train-valid": Kind(_PLACES, (32, 3), 18_000),
+    "cinic10": SourceFacts(_PATHS, (32, 3), num_classes=10, smallest_class=9000),
+    "cinic10-train-valid": SourceFacts(_PATHS, (32, 3), num_classes=10, smallest_class=18_000),
 }
 _TRAINED_ON = {"cinic10": ("train",), "cinic10-train-valid": ("train", "valid")}
 _NORMALISATION = (0.4789, 0.4723, 0.4305), (0.2421, 0.2383, 0.2587)
@@ -27,8 +27,8 @@ _NORMALISATION = (0.4789, 0.4723, 0.4305), (0.2421, 0.2383, 0.2587)
 
 def read(settings: Source, raw: RawFiles) -> RawData:
     """List the images; they are decoded when they are asked for."""
-    path = raw.locate([settings.path] if settings.path else _PLACES)
-    tree = raw.tree(path, settings).root("train")
+    path = raw.locate([settings.path] if settings.path else _PATHS)
+    tree = raw.tree(path, settings.sha256).root("train")
     classes = _classes(tree)
     return RawData(
         name=settings.source,

@@ -7,11 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from distillery.data.files import RawFiles, checksum
-from distillery.data.raw import Kind, RawData, RawPart
+from distillery.core.files import checksum
+from distillery.data.files import RawFiles
+from distillery.data.raw import RawData, RawPart, SourceFacts
 from distillery.data.settings import Source
 
-SOURCES = {"digits": Kind(shape=(8, 1), smallest_class=116, built_in=True, flips=False)}
+SOURCES = {
+    "digits": SourceFacts(
+        shape=(8, 1), num_classes=10, smallest_class=116, built_in=True, flips=False
+    )
+}
 _LARGEST_VALUE = 16
 _TEST_IMAGES = 600
 

@@ -9,18 +9,22 @@ from __future__ import annotations
 from distillery.core.errors import UserError
 from distillery.data.files import RawFiles, Tree
 from distillery.data.images import ImageFiles, channels_of, is_image
-from distillery.data.raw import Kind, RawData
+from distillery.data.raw import RawData, SourceFacts
 from distillery.data.settings import Source
 
-SOURCES = {"image-folder": Kind()}
+SOURCES = {"image-folder": SourceFacts()}
 _TRAIN = "train"
 _TEST = ("test", "val")
 
 
 def read(settings: Source, raw: RawFiles) -> RawData:
-    """List the images; they are decoded when they are asked for."""
+    """List the images; they are decoded when they are asked for.
+
+    Raises:
+        UserError: files are missing, damaged, or not laid out as the source demands.
+    """
     path = raw.locate([str(settings.path)])
-    tree = raw.tree(path, settings).root(_TRAIN)
+    tree = raw.tree(path, settings.sha256).root(_TRAIN)
     test_part = next((part for part in _TEST if part in tree.folders), None)
     if test_part is None:
         raise UserError(f"{tree.show(_TEST[0])}: no such folder, nor {' or '.join(_TEST[1:])}")

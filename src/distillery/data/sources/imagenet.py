@@ -20,19 +20,23 @@ from PIL import Image
 from distillery.core.errors import UserError
 from distillery.data.files import RawFiles, Tree
 from distillery.data.images import ImageFiles, is_image
-from distillery.data.raw import Kind, RawData, RawPart
+from distillery.data.raw import RawData, RawPart, SourceFacts
 from distillery.data.settings import Source
 
 _SIDE = 224
-SOURCES = {"imagenet": Kind(("imagenet",), (_SIDE, 3), 732)}
+SOURCES = {"imagenet": SourceFacts(("imagenet",), (_SIDE, 3), num_classes=1000, smallest_class=732)}
 _LISTS = ("LOC_val_solution.csv", "val_annotations.txt")
 _NAMES = "LOC_synset_mapping.txt"
 
 
 def read(settings: Source, raw: RawFiles) -> RawData:
-    """List the images; they are decoded when they are asked for."""
-    path = raw.locate([settings.path] if settings.path else SOURCES[settings.source].places)
-    tree = raw.tree(path, settings).root("train")
+    """List the images; they are decoded when they are asked for.
+
+    Raises:
+        UserError: files are missing, damaged, or not laid out as the source demands.
+    """
+    path = raw.locate([settings.path] if settings.path else SOURCES[settings.source].paths)
+    tree = raw.tree(path, settings.sha256).root("train")
     train = _by_folder(tree, "train")
     wnids = sorted(set(train.values()))
     has_folders = any(name.rpartition("/")[0] == "val" for name in tree.folders)
@@ -92,9 +96,9 @@ def _by_folder(tree: Tree, part: str) -> dict[str, str]:
 
 def _by_list(tree: Tree) -> dict[str, str]:
     """Return image -> wnid of validation images that lie in one folder."""
-    places = [*_LISTS, *(f"val/{name}" for name in _LISTS)]
-    place = next((place for place in places if place in tree.files), None)
-    if place is None:
+    candidates = (*_LISTS, *(f"val/{name}" for name in _LISTS))
+    listing = next((name for name in candidates if name in tree.files), None)
+    if listing is None:
         raise UserError(
             f"{tree.show('val')}: neither folders of classes nor a list; put {_LISTS[0]} or "
             f"{_LISTS[1]} beside it"
@@ -105,12 +109,12 @@ def _by_list(tree: Tree) -> dict[str, str]:
         if folder == "val":
             files[file.partition(".")[0]] = name
     found = {}
-    for number, line in enumerate(tree.lines(place), start=1):
+    for number, line in enumerate(tree.lines(listing), start=1):
         file, wnid, *_ = [*re.split(r"[,\s]+", line), ""]
         if file == "ImageId" or not line.strip():
             continue
         if file.partition(".")[0] not in files:
-            raise UserError(f"{tree.show(place)}: line {number} names no image in val: {line!r}")
+            raise UserError(f"{tree.show(listing)}: line {number} names no image in val: {line!r}")
         found[files[file.partition(".")[0]]] = wnid
     return found
 

@@ -20,10 +20,10 @@ import numpy as np
 
 from distillery.core.errors import UserError
 from distillery.data.files import RawFiles, Tree
-from distillery.data.raw import Kind, RawData, RawPart
+from distillery.data.raw import RawData, RawPart, SourceFacts
 from distillery.data.settings import Source
 
-SOURCES = {"nyu-depth": Kind(("nyu_depth_v2",), (None, 4))}
+SOURCES = {"nyu-depth": SourceFacts(("nyu_depth_v2",), (None, 4), num_classes=10)}
 _LABELLED, _SPLITS = "nyu_depth_v2_labeled.mat", "splits.mat"
 _ROOMS = (
     "bedroom",
@@ -41,12 +41,16 @@ _FARTHEST = 10.0
 
 
 def read(settings: Source, raw: RawFiles) -> RawData:
-    """Open both files; images are read when they are asked for."""
-    path = raw.locate([settings.path] if settings.path else SOURCES[settings.source].places)
+    """Open both files; images are read when they are asked for.
+
+    Raises:
+        UserError: files are missing, damaged, or not laid out as the source demands.
+    """
+    path = raw.locate([settings.path] if settings.path else SOURCES[settings.source].paths)
     if not path.is_dir():
         # HDF5 is read in place: an image at a time, out of 2.8 GB.
         raise UserError(f"{path}: not a folder; put {_LABELLED} and {_SPLITS} into one")
-    tree = raw.tree(path, settings).root(_LABELLED)
+    tree = raw.tree(path, settings.sha256).root(_LABELLED)
     content = _Labelled.opened(tree)
     train, test = _split(tree, len(content.labels))
     return RawData(
@@ -67,7 +71,7 @@ class _Labelled:
         name: what to call the file in a message.
         colours: (N, 3, W, H) uint8, on disk.
         depths: (N, W, H) in metres, on disk.
-        labels: (N,) places in the list of classes.
+        labels: (N,) positions in the list of classes.
     """
 
     name: str
@@ -121,15 +125,15 @@ class _Pictures:
 
     Attributes:
         content: the file.
-        numbers: places of the images in the file.
+        numbers: (n,) positions of the images in the file.
     """
 
     content: _Labelled
     numbers: np.ndarray
 
-    def __getitem__(self, place: int, /) -> np.ndarray:
+    def __getitem__(self, position: int, /) -> np.ndarray:
         """Return an image, (H, W, 4) uint8."""
-        number = int(self.numbers[place])
+        number = int(self.numbers[position])
         try:
             colour, depth = self.content.colours[number], self.content.depths[number]
         except OSError as error:
@@ -142,7 +146,7 @@ class _Pictures:
 
 
 def _split(tree: Tree, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the places, from 0, of the training and of the test images in the other file."""
+    """Return the positions, from 0, of the training and of the test images in the other file."""
     from scipy.io import loadmat
 
     keys, content = ("trainNdxs", "testNdxs"), tree.read(_SPLITS)

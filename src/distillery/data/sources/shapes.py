@@ -1,6 +1,6 @@
 """Drawn shapes: 1,200 training and 600 test images of ten classes, for transfer without downloads.
 
-An image shows one shape of varying place, size, thickness, angle and contrast on a noisy ground.
+An image shows one shape of varying position, size, thickness, angle and contrast on a noisy ground.
 Shapes are drawn at ``image_size`` (8) pixels, grey or, with ``channels: 3``, each in two colours.
 They are not flipped unless asked for: a rising stroke would become a falling one.
 """
@@ -14,12 +14,18 @@ import numpy as np
 
 from distillery.core.randomness import generator
 from distillery.data.files import RawFiles
-from distillery.data.raw import Kind, RawData, RawPart
+from distillery.data.raw import RawData, RawPart, SourceFacts
 from distillery.data.settings import Source
 
 _PER_CLASS = {"train": 120, "test": 60}
 SOURCES = {
-    "shapes": Kind(shape=(8, 1), smallest_class=_PER_CLASS["train"], built_in=True, flips=False)
+    "shapes": SourceFacts(
+        shape=(8, 1),
+        num_classes=10,
+        smallest_class=_PER_CLASS["train"],
+        built_in=True,
+        flips=False,
+    )
 }
 # Coloured ink is warm, so that colour tells it from the ground as well as light does.
 _TINT = {1: np.ones(1), 3: np.array([1.0, 0.6, 0.2])}
@@ -96,7 +102,8 @@ def _drawn(
     # A pixel is inked as far as the stroke covers it.
     covered = np.clip((thickness / 2 - away) * side + 0.5, 0, 1)[..., None]
     values = ground + covered * (ink - ground) + random.normal(0, 0.08, (count, side, side, 1))
-    return np.rint(255 * np.clip(values, 0, 1)).astype(np.uint8)
+    images: np.ndarray = np.rint(255 * np.clip(values, 0, 1))
+    return images.astype(np.uint8)
 
 
 def _distance(points: np.ndarray, strokes: tuple[Points, ...]) -> np.ndarray:
@@ -107,5 +114,5 @@ def _distance(points: np.ndarray, strokes: tuple[Points, ...]) -> np.ndarray:
             line = end - start
             share = np.clip((points - start) @ line / (line @ line), 0, 1)
             gap = points - start - share[..., None] * line
-            nearest = np.minimum(nearest, np.sqrt((gap**2).sum(axis=-1)))
+            np.minimum(nearest, np.sqrt((gap**2).sum(axis=-1)), out=nearest)
     return nearest

@@ -14,10 +14,14 @@ import numpy as np
 from distillery.core.errors import UserError
 from distillery.data.download import fetch
 from distillery.data.files import RawFiles, Tree
-from distillery.data.raw import Kind, RawData, RawPart
+from distillery.data.raw import RawData, RawPart, SourceFacts
 from distillery.data.settings import Source
 
-SOURCES = {"stl10": Kind(("stl10_binary", "stl10_binary.tar.gz"), (96, 3), 500)}
+SOURCES = {
+    "stl10": SourceFacts(
+        ("stl10_binary", "stl10_binary.tar.gz"), (96, 3), num_classes=10, smallest_class=500
+    )
+}
 _CLASSES = "class_names.txt"
 _UNUSED = frozenset({"unlabeled_X.bin"})
 _PLANES = (3, 96, 96)
@@ -25,7 +29,7 @@ _PLANES = (3, 96, 96)
 
 def read(settings: Source, raw: RawFiles) -> RawData:
     """Read the official archive or the folder that it unpacks to."""
-    tree = raw.tree(_located(settings, raw), settings, _UNUSED).root(_CLASSES)
+    tree = raw.tree(_located(settings, raw), settings.sha256, _UNUSED).root(_CLASSES)
     classes = tuple(filter(None, map(str.strip, tree.lines(_CLASSES))))
     return RawData(
         name=settings.source,
@@ -53,10 +57,10 @@ def _part(tree: Tree, part: str, classes: int) -> RawPart:
 
 
 def _located(settings: Source, raw: RawFiles) -> Path:
-    """Return the place of the raw data, after downloading them if need be."""
+    """Return the path of the raw data, after downloading them if need be."""
     if settings.path:
         return raw.locate([settings.path])
-    return raw.find(SOURCES[settings.source].places) or _downloaded(raw.roots[0])
+    return raw.find(SOURCES[settings.source].paths) or _downloaded(raw.roots[0])
 
 
 def _downloaded(folder: Path) -> Path:

@@ -15,10 +15,12 @@ import numpy as np
 from distillery.core.errors import UserError
 from distillery.data.download import fetch
 from distillery.data.files import RawFiles, Tree
-from distillery.data.raw import Kind, RawData, RawPart
+from distillery.data.raw import RawData, RawPart, SourceFacts
 from distillery.data.settings import Source
 
-SOURCES = {"svhn": Kind(("svhn",), (32, 3), 4659, flips=False)}
+SOURCES = {
+    "svhn": SourceFacts(("svhn",), (32, 3), num_classes=10, smallest_class=4659, flips=False)
+}
 _TRAIN, _TEST = "train_32x32.mat", "test_32x32.mat"
 _UNUSED = frozenset({"extra_32x32.mat"})
 _SHAPE = (32, 32, 3)
@@ -27,7 +29,7 @@ _DIGITS = 10
 
 def read(settings: Source, raw: RawFiles) -> RawData:
     """Read both files out of one folder or archive."""
-    tree = raw.tree(_located(settings, raw), settings, _UNUSED).root(_TRAIN)
+    tree = raw.tree(_located(settings, raw), settings.sha256, _UNUSED).root(_TRAIN)
     return RawData(
         name=settings.source,
         classes=tuple("0123456789"),
@@ -66,8 +68,8 @@ def _located(settings: Source, raw: RawFiles) -> Path:
     """Return the folder of the raw data, after downloading what is missing."""
     if settings.path:
         return raw.locate([settings.path])
-    (place,) = SOURCES[settings.source].places
-    return raw.find([place]) or _downloaded(raw.roots[0] / place)
+    (folder,) = SOURCES[settings.source].paths
+    return raw.find([folder]) or _downloaded(raw.roots[0] / folder)
 
 
 def _downloaded(folder: Path) -> Path:

@@ -10,18 +10,18 @@ from __future__ import annotations
 from distillery.core.errors import UserError
 from distillery.data.files import RawFiles, Tree
 from distillery.data.images import ImageFiles, channels_of, is_image
-from distillery.data.raw import Kind, RawData
+from distillery.data.raw import RawData, SourceFacts
 from distillery.data.settings import Source
 
-SOURCES = {"tiny-imagenet": Kind(("tiny-imagenet-200", "tiny-imagenet-200.zip"))}
+SOURCES = {"tiny-imagenet": SourceFacts(("tiny-imagenet-200", "tiny-imagenet-200.zip"))}
 _CLASSES = "wnids.txt"
 _ANNOTATIONS = "val/val_annotations.txt"
 
 
 def read(settings: Source, raw: RawFiles) -> RawData:
     """List the images; they are decoded when they are asked for."""
-    places = [settings.path] if settings.path else SOURCES[settings.source].places
-    tree = raw.tree(raw.locate(places), settings).root(_CLASSES)
+    paths = [settings.path] if settings.path else SOURCES[settings.source].paths
+    tree = raw.tree(raw.locate(paths), settings.sha256).root(_CLASSES)
     wnids = sorted({line.strip() for line in tree.lines(_CLASSES)} - {""})
     train, train_labels = _training(tree, wnids)
     test, test_labels = _validation(tree, wnids)

@@ -6,5 +6,5 @@ from torch import Tensor
 
 
 def upcast(tensor: Tensor) -> Tensor:
-    """Return a half-precision tensor in single precision, and any other as it is."""
+    """Return a half-precision tensor of any shape in single precision, and others as they are."""
     return tensor.float() if tensor.element_size() < 4 else tensor

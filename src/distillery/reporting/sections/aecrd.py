@@ -3,40 +3,33 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from distillery.methods.parts import synthetic_log as log
-from distillery.reporting import diagnostics, files, sphere_figure, statistics
-from distillery.reporting.drawing import (
-    Drawing,
-    Style,
-    add_legend,
-    blank,
-    legend_key,
-    name_axes,
-    panels,
-    styles,
-)
-from distillery.reporting.formatting import DASH, digits_for, variant_text
-from distillery.reporting.protocol_tables import NETWORK, OWN_COLUMNS, name_cells
-from distillery.reporting.results import Results, records
-from distillery.reporting.table import Cell, Table, flat_header, mean_cell, runs_cell
+from distillery.core import log_names as log
+from distillery.reporting import files
+from distillery.reporting.figures import panels, sphere
+from distillery.reporting.figures.model import ReportFigure
+from distillery.reporting.figures.style import Style, Styles, make_styles
+from distillery.reporting.formatting import DASH, variant_text
+from distillery.reporting.results.collected import Results
+from distillery.reporting.results.diagnostics import at_the_end, last_epoch, logged
+from distillery.reporting.sections.base import Section
+from distillery.reporting.statistics import seeds
+from distillery.reporting.tables import columns
+from distillery.reporting.tables.building import build, groups
+from distillery.reporting.tables.columns import Column, Group
+from distillery.reporting.tables.model import Cell, Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-TITLE = "Synthetic points"
-TABLES = ("",)
-FIGURES = ("", "epochs", "sphere")
-
 LEAVES, STAYS = "leave the plane", "stay in the plane"
 # In degrees; rounding in single precision stays far below it.
 _IN_PLANE = 0.01
-_COMPARISON = "main"
 _MEASURES = {
     log.PAIR_ANGLE: "Pair angle (°)",
     log.OUT_OF_PLANE: "Out of plane (°)",
@@ -54,100 +47,90 @@ _MOST_PANELS = 15
 _MOST_LINES = 10
 
 
-def tables(results: Results, entry: str) -> list[Table]:
-    """Return the figures of the last epoch, a row for each method or variant that logged them."""
-    logged = diagnostics.last_epoch(_logged(results, _MEASURES))
-    data = statistics.over_runs(logged, [*_ROW, "name"], "value")
-    digits = data.groupby("name")["mean"].agg(digits_for)
-    rows = []
-    for _, row in data.groupby(_ROW, sort=False):
-        first = row.iloc[0]
-        cells = {figure.name: mean_cell(figure, digits[figure.name]) for figure in records(row)}
-        angles = row.loc[row["name"] == log.OUT_OF_PLANE, "mean"]
-        rows.append(
-            (
-                Cell(_table_title(results, first["table"])),
-                *name_cells(results, *row[NETWORK].iloc[0]),
-                Cell(variant_text(first["variant"], leave_out=OWN_COLUMNS) or DASH),
-                Cell(in_words(angles)),
-                *(cells.get(measure, Cell(DASH)) for measure in _MEASURES),
-                runs_cell(" ".join(row["runs"])),
-            )
-        )
-    header = ("Table", "Pair", "Method", "Setting", "Curves", *_MEASURES.values(), "Runs")
-    return [
-        Table(
-            name=files.section(entry),
-            caption=(
+class AECRD(Section):
+    """What synthetic points are like, for every row and variant that has any."""
+
+    title = "Synthetic points"
+    figure_suffixes = ("", "epochs", "sphere")
+
+    def tables(self, results: Results, entry: str) -> list[Table]:
+        """Return the metrics of the last epoch, a row for each method or variant."""
+        data = at_the_end(_logged(results, _MEASURES), _ROW)
+        return [
+            build(
+                files.section(entry),
                 "Synthetic points in the last epoch: the angle of the pairs that they are made "
                 "between; how far curves leave the plane of their pair, without which all "
                 f"interpolations are one great circle (they do from {_IN_PLANE}° on); the share of "
                 "places among an anchor’s hardest negatives that synthetic ones take; and the "
                 "share of synthetic negatives whose nearest real point has the anchor’s class. "
                 "Alignment and uniformity are those of the projections. Mean ± standard deviation "
-                "over seeds."
-            ),
-            header=flat_header(header),
-            rows=tuple(rows),
-            data=data,
-            labels=5,
-        )
-    ]
+                "over seeds.",
+                [
+                    columns.label("Table", lambda row: _table_title(results, row.table)),
+                    *columns.names(results),
+                    columns.setting(DASH),
+                    Column("Curves", _curves_cell, is_label=True),
+                    *columns.metrics(data, _MEASURES, across="name"),
+                ],
+                groups(data, _ROW, across="name"),
+                data,
+            )
+        ]
+
+    def figures(self, results: Results, entry: str, styles: Styles) -> Iterator[ReportFigure]:
+        """Yield histograms of hardness, the metrics over the epochs, and the strategies."""
+        yield _histograms(results, files.section(entry))
+        yield _epochs(results, files.section(entry, "epochs"))
+        yield sphere.draw(files.section(entry, "sphere"))
 
 
-def figures(results: Results, entry: str, looks: Mapping[str, Style]) -> Iterator[Drawing]:
-    """Yield hardness histograms by strategy, the figures over the epochs, and the strategies."""
-    yield _histograms(results, files.section(entry))
-    yield _epochs(results, files.section(entry, "epochs"))
-    yield sphere_figure.draw(files.section(entry, "sphere"))
+def in_words(angle: float) -> str:
+    """Say whether curves leave the plane of their pairs, from their mean angle to it."""
+    return LEAVES if angle > _IN_PLANE else STAYS
 
 
-def in_words(angles: Sequence[float] | pd.Series) -> str:
-    """Say whether curves leave the plane of their pairs, from the mean angles of a row."""
-    known = [angle for angle in angles if not np.isnan(angle)]
-    if not known:
-        return DASH
-    return LEAVES if max(known) > _IN_PLANE else STAYS
+def _curves_cell(group: Group) -> Cell:
+    angle = group.statistics.get(log.OUT_OF_PLANE)
+    return Cell(DASH if angle is None else in_words(angle.mean))
 
 
-def _logged(results: Results, names: Mapping[str, str]) -> pd.DataFrame:
+def _logged(results: Results, names: Iterable[str]) -> pd.DataFrame:
     """Return what all runs logged under these names, with the row of the report they are in."""
-    logged = diagnostics.logged(results, results.runs[[*_ROW, "key", "run"]], names)
-    factor = np.where(logged["name"].isin(_PERCENT), 100, 1)
-    return logged.assign(value=logged["value"] * factor)
+    return logged(results, results.runs[[*_ROW, "key", "run"]], names, _PERCENT)
 
 
-def _shown(logged: pd.DataFrame) -> pd.DataFrame:
+def _shown(found: pd.DataFrame) -> pd.DataFrame:
     """Return what the figures show: the first pair of every table, and the same runs only once."""
-    first = logged["pair"] == logged.groupby("table")["pair"].transform("first")
-    rows = logged.loc[first, [*_ROW, "run"]].drop_duplicates()
+    first = found["pair"] == found.groupby("table")["pair"].transform("first")
+    rows = found.loc[first, [*_ROW, "run"]].drop_duplicates()
     runs = rows.groupby(_ROW, sort=False)["run"].agg(tuple).drop_duplicates().reset_index()
-    return logged.merge(runs[_ROW], on=_ROW)
+    return found.merge(runs[_ROW], on=_ROW)
 
 
-def _labelled(results: Results, logged: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def _labelled(results: Results, found: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return the rows of the report by what figures call them."""
-    found: dict[str, pd.DataFrame] = {}
-    for _, rows in logged.groupby(_ROW, sort=False):
+    labelled: dict[str, pd.DataFrame] = {}
+    for _, rows in found.groupby(_ROW, sort=False):
         first = rows.iloc[0]
         method = results.labels[first["method"]]
         label = variant_text(first["variant"]) or method
-        found[label if label not in found else f"{first['table']}: {label}"] = rows
-    return found
+        labelled[label if label not in labelled else f"{first['table']}: {label}"] = rows
+    return labelled
 
 
 def _table_title(results: Results, table: str) -> str:
-    if table == _COMPARISON:
+    if table == "main":
         return "Comparison"
-    known = {**results.report["sections"], **results.report["ablations"]}
-    return str(known.get(table, {}).get("title", table))
+    known = results.report.ablations.get(table) or results.report.sections.get(table)
+    return known.title if known else table
 
 
-def _histograms(results: Results, name: str) -> Drawing:
-    logged = _shown(diagnostics.last_epoch(_logged(results, _HISTOGRAMS)))
+def _histograms(results: Results, name: str) -> ReportFigure:
+    hardness = _shown(last_epoch(_logged(results, _HISTOGRAMS)))
     rows = {
         label: of_row
-        for label, of_row in _labelled(results, logged).items()
+        for label, of_row in _labelled(results, hardness).items()
         if log.SYNTHETIC_HARDNESS in set(of_row["name"])
     }
     caption = (
@@ -156,71 +139,59 @@ def _histograms(results: Results, name: str) -> Drawing:
         f"first pair of each table{_first_of(len(rows), _MOST_PANELS)}."
     )
     if not rows:
-        return Drawing(name, caption, blank("No method made synthetic negatives."))
-    figure, grid = panels(min(len(rows), _MOST_PANELS), 2.1, 1.8, sharey=True)
+        return ReportFigure(name, caption, panels.blank("No method made synthetic negatives."))
+    styles = make_styles(_HISTOGRAMS, log.REAL_HARDNESS)
+    figure, grid = panels.grid(min(len(rows), _MOST_PANELS), 2.1, 1.8, sharey=True)
     for panel, (label, of_row) in zip(grid, rows.items(), strict=False):
         panel.set_title(textwrap.fill(label, 28))
-        for kind, look in _histogram_looks().items():
-            _draw_histogram(panel, of_row[of_row["name"] == kind], look)
-    name_axes(grid, "Cosine to the anchor", "Share")
-    looks = _histogram_looks()
-    add_legend(
-        figure,
-        [
-            legend_key(label, color=looks[kind].colour, ls=looks[kind].dash)
-            for kind, label in _HISTOGRAMS.items()
-        ],
-    )
-    return Drawing(name, caption, figure)
+        for kind in _HISTOGRAMS:
+            _draw_histogram(panel, of_row[of_row["name"] == kind], styles[kind])
+    panels.name_axes(grid, "Cosine to the anchor", "Share")
+    labels = {label: styles[kind] for kind, label in _HISTOGRAMS.items()}
+    panels.name_styles(figure, labels, marker=False)
+    return ReportFigure(name, caption, figure)
 
 
-def _histogram_looks() -> dict[str, Style]:
-    looks = styles(_HISTOGRAMS, log.REAL_HARDNESS)
-    return {kind: looks[kind] for kind in _HISTOGRAMS}
-
-
-def _draw_histogram(panel: Axes, rows: pd.DataFrame, look: Style) -> None:
-    shares = rows.groupby("row")["value"].mean().reindex(range(log.BINS), fill_value=0.0)
+def _draw_histogram(panel: Axes, rows: pd.DataFrame, style: Style) -> None:
+    means = seeds.over_seeds(rows, ["row"], "value").set_index("row")["mean"]
+    shares = means.reindex(range(log.BINS), fill_value=0.0).to_numpy()
     edges = np.linspace(-1, 1, log.BINS + 1)
-    panel.stairs(shares.to_numpy(), edges, color=look.colour, ls=look.dash, lw=1.2)
-    panel.stairs(shares.to_numpy(), edges, color=look.colour, fill=True, alpha=0.15, lw=0)
+    panel.stairs(shares, edges, color=style.colour, ls=style.dash, lw=1.2)
+    panel.stairs(shares, edges, color=style.colour, fill=True, alpha=0.15, lw=0)
     panel.set_xlim(-1, 1)
     panel.set_ylim(bottom=0)
 
 
-def _epochs(results: Results, name: str) -> Drawing:
+def _epochs(results: Results, name: str) -> ReportFigure:
     rows = _labelled(results, _shown(_logged(results, _MEASURES)))
     caption = (
         "What was logged of the synthetic points over the epochs, mean over seeds. The first pair "
         f"of each table{_first_of(len(rows), _MOST_LINES)}."
     )
     if not rows:
-        return Drawing(name, caption, blank("No method logged synthetic points."))
-    shown = dict([*rows.items()][:_MOST_LINES])
-    logged = pd.concat([of_row.assign(label=label) for label, of_row in shown.items()])
-    measures = [measure for measure in _MEASURES if measure in set(logged["name"])]
-    looks = styles(shown, "")
-    figure, grid = panels(len(measures), 2.3, 1.9)
+        return ReportFigure(name, caption, panels.blank("No method logged synthetic points."))
+    drawn = dict([*rows.items()][:_MOST_LINES])
+    found = pd.concat([of_row.assign(label=label) for label, of_row in drawn.items()])
+    means = seeds.over_seeds(found, ["name", "label", "epoch"], "value")
+    measures = [measure for measure in _MEASURES if measure in set(means["name"])]
+    styles = make_styles(drawn, "")
+    figure, grid = panels.grid(len(measures), 2.3, 1.9)
     for panel, measure in zip(grid, measures, strict=True):
-        of_measure = logged[logged["name"] == measure]
-        for label, of_row in of_measure.groupby("label", sort=False):
-            _draw_line(panel, of_row, looks[str(label)])
+        of_measure = means[means["name"] == measure]
+        for label, points in of_measure.groupby("label", sort=False):
+            _draw_line(panel, points.sort_values("epoch"), styles[str(label)])
         panel.set_title(_MEASURES[measure])
-    name_axes(grid, "Epoch")
-    add_legend(
-        figure,
-        [legend_key(label, color=looks[label].colour, ls=looks[label].dash) for label in shown],
-    )
-    return Drawing(name, caption, figure)
+    panels.name_axes(grid, "Epoch")
+    panels.name_styles(figure, {label: styles[label] for label in drawn}, marker=False)
+    return ReportFigure(name, caption, figure)
 
 
-def _draw_line(panel: Axes, rows: pd.DataFrame, look: Style) -> None:
+def _draw_line(panel: Axes, points: pd.DataFrame, style: Style) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    means = rows.groupby("epoch")["value"].mean()
-    panel.plot(means.index, means, color=look.colour, ls=look.dash, lw=1.2)
-    if len(means) == 1:
-        panel.plot(means.index, means, color=look.colour, marker=look.marker)
+    panel.plot(points["epoch"], points["mean"], color=style.colour, ls=style.dash, lw=1.2)
+    if len(points) == 1:
+        panel.plot(points["epoch"], points["mean"], color=style.colour, marker=style.marker)
     panel.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
 
 

@@ -4,62 +4,57 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from distillery.reporting import files
-from distillery.reporting.drawing import Drawing, Style, blank
-from distillery.reporting.protocol_metrics import first_seeds
-from distillery.reporting.protocol_tables import metrics_table
-from distillery.reporting.results import Results
-from distillery.reporting.table import Table
+from distillery.reporting.figures import panels
+from distillery.reporting.figures.model import ReportFigure
+from distillery.reporting.figures.style import Styles
+from distillery.reporting.results.collected import Results
+from distillery.reporting.results.protocols import first_seeds
+from distillery.reporting.sections.base import MetricsSection
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-TITLE = "Attention maps"
-TABLES = ("",)
-FIGURES = ("",)
-
-_COLUMNS = {"map_cosine": "Cosine with the teacher’s map"}
 # A page has room for the images, the teacher and so many students and images.
 _MOST_STUDENTS = 8
 _MOST_IMAGES = 8
 _OPACITY = 0.6
 
 
-def tables(results: Results, entry: str) -> list[Table]:
-    """Return how similar the maps of all networks are to the teacher's."""
+class AttentionMaps(MetricsSection):
+    """How similar the maps of all networks are to the teacher's, and the maps themselves."""
+
+    title = "Attention maps"
     caption = (
         "Cosine similarity of a network’s spatial attention map (mean of squares over the channels "
         "of the last stage) and its teacher’s, mean over test images. Mean ± standard deviation "
         "over seeds."
     )
-    return [metrics_table(results, entry, caption, _COLUMNS)]
+    metrics: ClassVar[Mapping[str, str]] = {"map_cosine": "Cosine with the teacher’s map"}
 
-
-def figures(results: Results, entry: str, looks: Mapping[str, Style]) -> Iterator[Drawing]:
-    """Yield a grid: below each image the maps of the teacher and of the students."""
-    details = results.details(entry)
-    pair, teachers, students = first_seeds(results, details)
-    name = files.section(entry, "")
-    caption = (
-        "Spatial attention maps, each from its lowest (dark) to its highest value (bright), over "
-        "test images. The class stands above an image; below a map stands what the network "
-        f"predicts where that is wrong. The first seed of {results.pairs[pair]}."
-        if pair
-        else "Spatial attention maps over test images."
-    )
-    if not students:
-        yield Drawing(name, caption, blank("No attention maps were made."))
-        return
-    if len(students) > _MOST_STUDENTS:
-        caption = f"{caption} The first {_MOST_STUDENTS} of {len(students)} methods."
-    shown = [*teachers, *students[:_MOST_STUDENTS]]
-    yield Drawing(name, caption, _grid(dict(shown)))
+    def figures(self, results: Results, entry: str, styles: Styles) -> Iterator[ReportFigure]:
+        """Yield a grid: below each image the maps of the teacher and of the students."""
+        pair, teachers, students = first_seeds(results, results.details(entry))
+        name = files.section(entry)
+        if not students:
+            caption = "Spatial attention maps over test images."
+            yield ReportFigure(name, caption, panels.blank("No attention maps were made."))
+            return
+        caption = (
+            "Spatial attention maps, each from its lowest (dark) to its highest value (bright), "
+            "over test images. The class stands above an image; below a map stands what the "
+            f"network predicts where that is wrong. The first seed of {results.pairs[pair]}."
+        )
+        if len(students) > _MOST_STUDENTS:
+            caption = f"{caption} The first {_MOST_STUDENTS} of {len(students)} methods."
+        networks = [*teachers, *students[:_MOST_STUDENTS]]
+        yield ReportFigure(name, caption, _grid(dict(networks)))
 
 
 def _grid(observed: Mapping[str, pd.DataFrame]) -> Figure:
@@ -74,15 +69,13 @@ def _grid(observed: Mapping[str, pd.DataFrame]) -> Figure:
     for panel, image in zip(grid[0], images, strict=True):
         panel.imshow(_pixels(image), cmap="gray", vmin=0, vmax=255)
         panel.set_title(textwrap.fill(str(image["class"]), 12))
-    for panels, of_network in zip(grid[1:], found.values(), strict=True):
-        for panel, image in zip(panels, of_network, strict=True):
+    for row, of_network in zip(grid[1:], found.values(), strict=True):
+        for panel, image in zip(row, of_network, strict=True):
             _draw_map(panel, image)
-    for panels, label in zip(grid, ("Image", *found), strict=True):
-        panels[0].set_ylabel(textwrap.fill(label, 14), rotation=0, ha="right", va="center")
+    for row, label in zip(grid, ("Image", *found), strict=True):
+        row[0].set_ylabel(textwrap.fill(label, 14), rotation=0, ha="right", va="center")
     for panel in grid.flat:
-        panel.set_xticks([])
-        panel.set_yticks([])
-        panel.grid(visible=False)
+        panels.hide_ticks(panel)
     return figure
 
 

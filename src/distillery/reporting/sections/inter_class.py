@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
 from distillery.reporting import files
-from distillery.reporting.drawing import Drawing, Style, blank, name_axes, panels
+from distillery.reporting.figures import panels
+from distillery.reporting.figures.model import ReportFigure
+from distillery.reporting.figures.style import Styles
 from distillery.reporting.formatting import digits_for, number
-from distillery.reporting.protocol_metrics import first_seeds
-from distillery.reporting.protocol_tables import metrics_table
-from distillery.reporting.results import Results
-from distillery.reporting.table import Table
+from distillery.reporting.results.collected import Results
+from distillery.reporting.results.protocols import first_seeds
+from distillery.reporting.sections.base import MetricsSection
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TITLE = "Inter-class correlation"
-TABLES = ("",)
-FIGURES = ("", "class-means")
-
-_COLUMNS = {
-    "correlation_difference": "Correlations of logits",
-    "class_mean_difference": "Mean logits of classes",
-}
 # So that a few extreme pairs of classes do not make all others pale.
 _LARGEST = 0.99
 
@@ -48,60 +41,58 @@ _MATRICES = {
 }
 
 
-def tables(results: Results, entry: str) -> list[Table]:
-    """Return the mean differences of all networks."""
+class InterClass(MetricsSection):
+    """The mean differences of all networks, and heat maps of the first seeds."""
+
+    title = "Inter-class correlation"
+    figure_suffixes = tuple(_MATRICES)
     caption = (
         "Mean absolute difference of student and teacher on the test set, off the diagonal, in the "
         "correlations of the logits of two classes, and in the mean logits of the images of each "
         "class. Mean ± standard deviation over seeds."
     )
-    return [metrics_table(results, entry, caption, _COLUMNS)]
+    metrics: ClassVar[Mapping[str, str]] = {
+        "correlation_difference": "Correlations of logits",
+        "class_mean_difference": "Mean logits of classes",
+    }
 
-
-def figures(results: Results, entry: str, looks: Mapping[str, Style]) -> Iterator[Drawing]:
-    """Yield heat maps of both matrices of differences, a panel for each method."""
-    details = results.details(entry)
-    pair, _, students = first_seeds(results, details)
-    for suffix in FIGURES:
-        matrix, name = _MATRICES[suffix], files.section(entry, suffix)
-        caption = (
-            f"Absolute difference of student and teacher in the {matrix.words} on the test set, "
-            "the same colour scale for all methods; it ends where 99% of the values do. The first "
-            f"seed of {results.pairs[pair] if pair else 'a pair'}; the number is the panel’s mean "
-            "off the diagonal."
-        )
-        if not students:
-            yield Drawing(name, caption, blank("No relations of classes were measured."))
-            continue
-        differences = {
-            label: np.abs(np.stack([*found[matrix.column]])) for label, found in students
-        }
-        yield Drawing(name, caption, _heat_maps(differences, matrix))
+    def figures(self, results: Results, entry: str, styles: Styles) -> Iterator[ReportFigure]:
+        """Yield heat maps of both matrices of differences, a panel for each method."""
+        pair, _, students = first_seeds(results, results.details(entry))
+        for suffix, matrix in _MATRICES.items():
+            differences = {
+                label: np.abs(np.stack([*details[matrix.column]])) for label, details in students
+            }
+            yield ReportFigure(
+                files.section(entry, suffix),
+                f"Absolute difference of student and teacher in the {matrix.words} on the test "
+                "set, the same colour scale for all methods; it ends where 99% of the values do. "
+                f"The first seed of {results.pairs[pair] if pair else 'a pair'}; the number is the "
+                "panel’s mean off the diagonal.",
+                _heat_maps(differences, matrix)
+                if students
+                else panels.blank("No relations of classes were measured."),
+            )
 
 
 def _heat_maps(differences: Mapping[str, np.ndarray], matrix: _Matrix) -> Figure:
-    values = {name: _off_diagonal(shown) for name, shown in differences.items()}
+    values = {label: _off_diagonal(shown) for label, shown in differences.items()}
     every = np.concatenate([*values.values()])
     largest = float(np.quantile(every, _LARGEST)) if every.size else 0.0
-    means = {name: float(known.mean()) if known.size else 0.0 for name, known in values.items()}
+    means = {label: float(known.mean()) if known.size else 0.0 for label, known in values.items()}
     digits = digits_for(means.values())
-    figure, grid = panels(len(differences), 1.9, 2.3)
+    figure, grid = panels.grid(len(differences), 1.9, 2.3)
     figure.set_figheight(figure.get_figheight() + 0.5)
-    for panel, (name, shown) in zip(grid, differences.items(), strict=True):
-        # Squares would leave no room for a long name.
-        image = panel.imshow(
-            shown, vmin=0, vmax=largest or 1, cmap="mako_r", interpolation="nearest", aspect="auto"
-        )
-        panel.set_title(f"{textwrap.fill(name, 22)}\n{number(means[name], digits)}")
-        panel.set_xticks([])
-        panel.set_yticks([])
-        panel.grid(visible=False)
-    name_axes(grid, matrix.x, matrix.y)
-    bar = figure.colorbar(image, ax=grid, location="bottom", extend="max", aspect=30, pad=0.02)
-    bar.set_label("|student − teacher|")
+    for panel, (label, shown) in zip(grid, differences.items(), strict=True):
+        image = panels.heat_map(panel, shown, largest)
+        panel.set_title(f"{textwrap.fill(label, 22)}\n{number(means[label], digits)}")
+        panels.hide_ticks(panel)
+    panels.name_axes(grid, matrix.x, matrix.y)
+    panels.add_scale(grid, image, "|student − teacher|", extend="max")
     return figure
 
 
 def _off_diagonal(matrix: np.ndarray) -> np.ndarray:
-    values = matrix[~np.eye(len(matrix), dtype=bool)]
-    return values[~np.isnan(values)]
+    """Return the values of a matrix (C, C) off its diagonal, those that are known, (N,)."""
+    is_shown: np.ndarray = ~np.eye(len(matrix), dtype=bool) & ~np.isnan(matrix)
+    return np.asarray(matrix[is_shown])

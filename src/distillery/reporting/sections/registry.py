@@ -1,19 +1,16 @@
-"""Finds sections by file name.
+"""Finds sections by file name: ``few-shot`` is the one Section class in ``few_shot.py``.
 
-A section's module shows what a protocol of its name measured, or what methods that name it in
-``Method.section`` logged. It has ``TITLE``; ``TABLES`` and ``FIGURES``, the suffixes of what it
-always makes (see ``files.section``); ``tables(results, entry)`` and ``figures(results, entry,
-looks)``, which make it.
+A section shows what a protocol of its name measured, or what methods that name it in
+``Method.section`` logged.
 """
 
 from __future__ import annotations
 
-from types import ModuleType
-
 from distillery.core import registry
+from distillery.reporting.sections.base import Section
 
-_PACKAGE = "distillery.reporting.sections"
-_NOT_SECTIONS = ("registry",)
+_PACKAGE, _KIND = "distillery.reporting.sections", "section"
+_NOT_SECTIONS = ("base", "registry", "study")
 
 
 def names() -> list[str]:
@@ -23,9 +20,16 @@ def names() -> list[str]:
 
 def module_of(name: str) -> str:
     """Return the dotted name of a section's module."""
-    return registry.module_of(_PACKAGE, "section", name, _NOT_SECTIONS)
+    return registry.module_of(_PACKAGE, _KIND, name, _NOT_SECTIONS)
 
 
-def load(name: str) -> ModuleType:
-    """Import a section's module."""
-    return registry.import_one(_PACKAGE, "section", name, _NOT_SECTIONS)
+def load(name: str) -> Section:
+    """Return a section."""
+    section = registry.load_class(
+        _PACKAGE,
+        _KIND,
+        name,
+        Section,  # type: ignore[type-abstract]
+        _NOT_SECTIONS,
+    )
+    return section()

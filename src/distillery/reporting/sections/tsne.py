@@ -3,91 +3,67 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
 
 from distillery.reporting import files
-from distillery.reporting.drawing import (
-    GREY,
-    Drawing,
-    Style,
-    add_legend,
-    blank,
-    legend_key,
-    panels,
-)
-from distillery.reporting.protocol_metrics import first_seeds
-from distillery.reporting.protocol_tables import metrics_table
-from distillery.reporting.results import Results
-from distillery.reporting.table import Table
+from distillery.reporting.figures import panels
+from distillery.reporting.figures.model import ReportFigure
+from distillery.reporting.figures.style import GREY, Styles
+from distillery.reporting.results.collected import Results
+from distillery.reporting.results.protocols import NetworkDetails, first_seeds
+from distillery.reporting.sections.base import MetricsSection
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-TITLE = "t-SNE"
-TABLES = ("",)
-FIGURES = ("",)
-
-_COLUMNS = {
-    "silhouette": "Silhouette",
-    "knn_accuracy": "k-NN accuracy (%)",
-    "silhouette_map": "Silhouette on the map",
-    "knn_accuracy_map": "k-NN accuracy on the map (%)",
-    "teacher_knn_accuracy": "k-NN accuracy by the teacher’s features (%)",
-}
 # One after the other for every ten classes.
 _MARKERS = ("o", "^", "s", "D", "v", "P", "X")
 # More than these make a vector file larger than a picture.
 _MOST_VECTORS = 20_000
 
 
-def tables(results: Results, entry: str) -> list[Table]:
-    """Return silhouettes and accuracies of the nearest neighbours of all networks."""
+class TSNE(MetricsSection):
+    """Silhouettes and accuracies of the nearest neighbours, and the maps of the first seeds."""
+
+    title = "t-SNE"
     caption = (
         "How well classes are apart among the features of the test images, and on the maps that "
         "t-SNE draws of them: silhouette, and accuracy of the nearest neighbours. Mean ± standard "
         "deviation over seeds."
     )
-    return [metrics_table(results, entry, caption, _COLUMNS)]
+    metrics: ClassVar[Mapping[str, str]] = {
+        "silhouette": "Silhouette",
+        "knn_accuracy": "k-NN accuracy (%)",
+        "silhouette_map": "Silhouette on the map",
+        "knn_accuracy_map": "k-NN accuracy on the map (%)",
+        "teacher_knn_accuracy": "k-NN accuracy by the teacher’s features (%)",
+    }
+
+    def figures(self, results: Results, entry: str, styles: Styles) -> Iterator[ReportFigure]:
+        """Yield the maps of the teacher and of each method."""
+        pair, teachers, students = first_seeds(results, results.details(entry))
+        name = files.section(entry)
+        caption = (
+            "t-SNE of the same test images by each network; colours are classes. The first seed of "
+            f"{results.pairs[pair] if pair else 'a pair'}. Distances between clusters and their "
+            "sizes mean nothing; the table has the numbers."
+        )
+        if not students:
+            yield ReportFigure(name, caption, panels.blank("No maps were drawn."))
+            return
+        networks = [*teachers, *students]
+        points = pd.concat([details for _, details in networks])
+        is_joint = bool((points["network"] == "teacher").any())
+        if is_joint:
+            caption = f"{caption} Crosses are the teacher’s features on the map of the student."
+        yield ReportFigure(name, caption, _maps(networks, points, is_joint=is_joint))
 
 
-def figures(results: Results, entry: str, looks: Mapping[str, Style]) -> Iterator[Drawing]:
-    """Yield the maps of the teacher and of each method."""
-    details = results.details(entry)
-    pair, teachers, students = first_seeds(results, details)
-    name = files.section(entry, "")
-    caption = (
-        "t-SNE of the same test images by each network; colours are classes. The first seed of "
-        f"{results.pairs[pair] if pair else 'a pair'}. Distances between clusters and their sizes "
-        "mean nothing; the table has the numbers."
-    )
-    if not students:
-        yield Drawing(name, caption, blank("No maps were drawn."))
-        return
-    shown = [*teachers, *students]
-    points = pd.concat([found for _, found in shown])
-    is_joint = bool((points["network"] == "teacher").any())
-    if is_joint:
-        caption = f"{caption} Crosses are the teacher’s features on the map of the student."
-    classes = points.drop_duplicates("label").sort_values("label")
-    looks_of = class_looks(classes["label"].tolist())
-    figure, grid = panels(len(shown), 2.1, 2.2)
-    for panel, (label, found) in zip(grid, shown, strict=True):
-        _draw_map(panel, found, looks_of, len(points) > _MOST_VECTORS)
-        panel.set_title(textwrap.fill(label, 26))
-    handles = [
-        legend_key(str(row["class"]), ls="none", **looks_of[row["label"]])
-        for _, row in classes.iterrows()
-    ]
-    if is_joint:
-        handles.append(legend_key("teacher", ls="none", marker="x", color=GREY))
-    add_legend(figure, handles)
-    yield Drawing(name, caption, figure)
-
-
-def class_looks(labels: list[int]) -> dict[int, dict[str, Any]]:
+def class_styles(labels: list[int]) -> dict[int, dict[str, Any]]:
     """Return colour and marker of each class: ten colours, then again with another marker."""
     import seaborn as sns
 
@@ -101,23 +77,37 @@ def class_looks(labels: list[int]) -> dict[int, dict[str, Any]]:
     }
 
 
+def _maps(networks: Sequence[NetworkDetails], points: pd.DataFrame, *, is_joint: bool) -> Figure:
+    """Draw a map in a panel for each network; ``points`` are those of all of them."""
+    classes = points.drop_duplicates("label").sort_values("label")
+    styles = class_styles(classes["label"].tolist())
+    figure, grid = panels.grid(len(networks), 2.1, 2.2)
+    for panel, (label, details) in zip(grid, networks, strict=True):
+        _draw_map(panel, details, styles, is_picture=len(points) > _MOST_VECTORS)
+        panel.set_title(textwrap.fill(label, 26))
+    handles = [
+        panels.legend_key(str(row["class"]), ls="none", **styles[row["label"]])
+        for _, row in classes.iterrows()
+    ]
+    if is_joint:
+        handles.append(panels.legend_key("teacher", ls="none", marker="x", color=GREY))
+    panels.add_legend(figure, handles)
+    return figure
+
+
 def _draw_map(
-    panel: Axes, points: pd.DataFrame, looks: Mapping[int, dict[str, Any]], is_picture: bool
+    panel: Axes, points: pd.DataFrame, styles: Mapping[int, dict[str, Any]], *, is_picture: bool
 ) -> None:
     for _, of_class in points.groupby(["network", "label"]):
         network, label = of_class[["network", "label"]].iloc[0]
-        look = dict(looks[label])
-        if network == "teacher":
-            look["marker"] = "x"
+        is_teacher = network == "teacher"
         panel.scatter(
             of_class["x"],
             of_class["y"],
             s=5,
-            linewidths=0.5 if network == "teacher" else 0,
+            linewidths=0.5 if is_teacher else 0,
             alpha=0.8,
             rasterized=is_picture,
-            **look,
+            **{**styles[label], **({"marker": "x"} if is_teacher else {})},
         )
-    panel.set_xticks([])
-    panel.set_yticks([])
-    panel.grid(visible=False)
+    panels.hide_ticks(panel)

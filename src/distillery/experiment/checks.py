@@ -1,0 +1,101 @@
+"""Names, references and options of a params file, which the types alone cannot check."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import product, starmap
+from typing import Any
+
+from distillery.core.errors import UnknownName
+from distillery.core.settings import FrozenModel
+from distillery.evaluation import registry as protocols
+from distillery.experiment.errors import KeyPath, ParamsError, validated
+from distillery.experiment.experiment import Experiment
+from distillery.experiment.protocols import ProtocolEntry
+from distillery.methods import registry as methods
+from distillery.models import registry as models
+
+# What rows of other kinds are filed under.
+_RESERVED_TABLES = ("main", "teachers")
+
+
+def check(experiment: Experiment) -> None:
+    """Check names, references and options.
+
+    Raises:
+        ParamsError: the first problem found.
+    """
+    for path, kind, names, known in _references(experiment):
+        for name in names:
+            _require_known(path, kind, name, known)
+    for name, ablation in experiment.ablations.items():
+        _require_free(("ablations", name), [*_RESERVED_TABLES, *experiment.protocols])
+        if not ablation.vary and len(ablation.pairs) == len(ablation.methods) == 1:
+            raise ParamsError(("ablations", name, "vary"), "nothing is varied; give an axis")
+    if not any(starmap(experiment.compares, product(experiment.pairs, experiment.methods))):
+        raise ParamsError(
+            ("pairs",), "no method entry is run for any pair; see their only and without"
+        )
+    for name, entry in experiment.methods.items():
+        method_options(entry.method or name, entry.options, ("methods", name, "options"))
+    sections = [
+        methods.load(entry.method or name).section for name, entry in experiment.methods.items()
+    ]
+    for name, chosen in experiment.protocols.items():
+        _require_free(("protocols", name), [*_RESERVED_TABLES, *filter(None, sections)])
+        protocol_options(name, chosen)
+    if "ce" in experiment.methods:
+        baseline = experiment.report.baseline
+        _require_known(("report", "baseline"), "method entry", baseline, experiment.methods)
+
+
+def method_options(method: str, options: Mapping[str, Any], path: KeyPath) -> FrozenModel:
+    """Return the validated options of a method; a mistake is a ``ParamsError`` below ``path``."""
+    return validated(methods.load(method).Options, options, path)
+
+
+def protocol_options(name: str, entry: ProtocolEntry) -> Any:
+    """Return the validated options of an evaluation protocol; a mistake is a ``ParamsError``."""
+    module = protocols.load(entry.protocol or name)
+    return validated(module.Options, entry.options, ("protocols", name, "options"))
+
+
+def _require_known(path: KeyPath, kind: str, name: str, known: Collection[str]) -> None:
+    if name not in known:
+        raise ParamsError(path, str(UnknownName(kind, name, known)))
+
+
+def _require_free(path: tuple[str, str], taken: list[str]) -> None:
+    if path[1] in taken:
+        known = ", ".join(dict.fromkeys(taken))
+        raise ParamsError(path, f"this id names another part of the report (taken: {known})")
+
+
+def _references(
+    experiment: Experiment,
+) -> Iterator[tuple[KeyPath, str, Iterable[str], Collection[str]]]:
+    """Yield all names that must be among known ones: path, kind, names, known names."""
+    architectures, known_methods = models.names(), methods.names()
+    teachers, pairs, entries = experiment.teachers, experiment.pairs, experiment.methods
+    for id_, teacher in teachers.items():
+        yield ("teachers", id_, "arch"), "model", (teacher.arch,), architectures
+        if teacher.data:
+            yield ("teachers", id_, "data"), "data set", (teacher.data,), experiment.datasets
+    for id_, pair in pairs.items():
+        yield ("pairs", id_, "teacher"), "teacher", pair.teachers, teachers
+        yield ("pairs", id_, "student"), "model", (pair.student,), architectures
+        yield ("pairs", id_, "methods"), "method entry", pair.methods, entries
+        yield ("pairs", id_, "only"), "method entry", pair.only or (), entries
+        yield ("pairs", id_, "without"), "method entry", pair.without, entries
+    for id_, entry in entries.items():
+        yield ("methods", id_), "method", (entry.method or id_,), known_methods
+        yield ("methods", id_, "pairs"), "pair", entry.pairs or (), pairs
+    for id_, ablation in experiment.ablations.items():
+        at, measured = ("ablations", id_), experiment.protocols
+        yield (*at, "pair"), "pair", ablation.pairs, pairs
+        yield (*at, "method"), "method entry", ablation.methods, entries
+        yield (*at, "protocols"), "protocol entry", ablation.protocols, measured
+    for id_, chosen in experiment.protocols.items():
+        yield ("protocols", id_), "protocol", (chosen.protocol or id_,), protocols.names()
+        yield ("protocols", id_, "pairs"), "pair", chosen.pairs or (), pairs
+        yield ("protocols", id_, "methods"), "method entry", chosen.methods or (), entries

@@ -1,0 +1,1 @@
+"""The report as files: built, rendered as one page, and published."""

@@ -1,0 +1,66 @@
+"""The page of a report: one file that holds everything it shows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from distillery.reporting import files
+from distillery.reporting.formatting import counted
+from distillery.reporting.results.collected import Results
+from distillery.reporting.tables import standard
+
+if TYPE_CHECKING:
+    from distillery.reporting.figures.model import ReportFigure
+    from distillery.reporting.tables.model import Table
+
+
+def render(
+    results: Results,
+    tables: Mapping[str, Table],
+    figures: Iterable[tuple[ReportFigure, str]],
+    *,
+    key: str,
+    collected: str,
+) -> str:
+    """Return the page.
+
+    Args:
+        results: what the report is about.
+        tables: its tables by name.
+        figures: its figures, each with its SVG.
+        key: key of the report.
+        collected: key of the run that collected the results.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("distillery.reporting.page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    adopted = results.runs.loc[results.runs["adopted"] != "", "key"].nunique()
+    return environment.get_template("index.html.j2").render(
+        report=results.report,
+        tables=tables,
+        figures={figure.name: (figure, inlined(svg, figure.name)) for figure, svg in figures},
+        gains=standard.gains(results),
+        runs=standard.runs(results),
+        metrics=results.metrics,
+        networks=counted(results.runs["key"].nunique(), "run"),
+        adopted=counted(adopted, "run") if adopted else "",
+        single=results.summary["n"].max() <= 1,
+        key=key,
+        collected=collected,
+        files=files,
+    )
+
+
+def inlined(svg: str, name: str) -> str:
+    """Return an SVG file as part of a page: without prolog, and with ids of its own."""
+    drawn = re.sub(r'\s+xmlns(:\w+)?="[^"]*"', "", svg[svg.index("<svg") :])
+    drawn = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", drawn)
+    return drawn.replace("<svg", f'<svg role="img" aria-labelledby="caption-{name}"', 1)

@@ -1,0 +1,44 @@
+"""Puts an experiment's report into its folder, and notes which report lies there.
+
+Reports have fixed names, so their presence does not tell whether they are current. A marker named
+by the report's key does: ``data/.reports/<folder>/<key>.json``; there is one a folder.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from distillery.core.files import checksum, write_atomically
+from distillery.reporting.files import PAGE, expected
+from distillery.reporting.settings import ReportSettings
+from distillery.runs.artifact import open_input
+
+
+def marker(data: Path, folder: str, key: str) -> Path:
+    """Return the file that says that ``folder`` holds the report with this key."""
+    return data / ".reports" / folder.replace("/", "--") / f"{key}.json"
+
+
+def publish(report: ReportSettings, key: str, collected: str, data: Path) -> Path:
+    """Build the report of an experiment and return its page.
+
+    Results that were not collected, or do not match their manifest, are errors of ``open_input``.
+
+    Args:
+        report: the report's settings.
+        key: key of the report.
+        collected: location of the run of the stage ``collect``.
+        data: the data folder.
+    """
+    from distillery.reporting.page import build
+
+    folder = Path(report.folder)
+    build.build(report, key, open_input(data, collected), folder)
+    note = marker(data, report.folder, key)
+    if note.parent.is_dir():
+        for outdated in note.parent.glob("*.json"):
+            outdated.unlink()
+    sums = {name: checksum(folder / name) for name in expected(report)}
+    write_atomically(note, f"{json.dumps(sums, indent=2)}\n".encode())
+    return folder / PAGE

@@ -1,0 +1,107 @@
+"""The stage ``collect``: every result of an experiment in tidy tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from distillery.core.settings import FrozenModel
+from distillery.reporting.settings import Row
+
+if TYPE_CHECKING:
+    from distillery.runs.artifact import Artifact
+    from distillery.runs.produce import Workspace
+
+RUNS = "runs.parquet"
+CURVES = "curves.parquet"
+DIAGNOSTICS = "diagnostics.parquet"
+_DETAILS = "details.parquet"
+
+
+class Settings(FrozenModel):
+    """What is collected."""
+
+    rows: tuple[Row, ...]
+    """The rows of the report."""
+
+
+def details_file(entry: str) -> str:
+    """Return the name of the file with what an entry of ``protocols`` found beside its metrics."""
+    return f"details-{entry}.parquet"
+
+
+def run(work: Workspace) -> None:
+    """Write ``runs.parquet``, a row for each network, and ``curves.parquet``, a row an epoch.
+
+    Where there are any, the diagnostics of training runs go to ``diagnostics.parquet``, and what
+    protocols found beside their metrics to ``details-<entry>.parquet``. Their column ``run`` is the
+    location of the network. Details have ``teacher_key`` too: a network without a teacher of its
+    own is compared with the teacher of each pair that it is in.
+
+    Columns of runs: the row's names (table, pair, method, title, variant as JSON, seed),
+    ``classifies``, ``run`` (location) and ``key``, ``arch``, the training metrics,
+    ``<protocol>/<metric>`` for each protocol, and what it cost: ``seconds``,
+    ``images_per_second``, ``peak_memory_mb``, ``device``; ``adopted`` says of a run of earlier
+    code how it came to be adopted, and is empty otherwise.
+    """
+    rows = Settings.model_validate(work.run.settings).rows
+    tidy = [_tidy(row, work.inputs) for row in rows]
+    pd.DataFrame(tidy).to_parquet(work.out / RUNS, index=False)
+    trained = [({"run": run}, run) for run in dict.fromkeys(row.run for row in rows)]
+    _join(work, trained, "history.parquet", CURVES)
+    _join(work, trained, DIAGNOSTICS, DIAGNOSTICS)
+    for entry in dict.fromkeys(entry for row in rows for entry in row.evaluations):
+        # A network is evaluated once for each teacher, whatever rows it is in.
+        evaluations = {
+            (row.run, work.inputs[row.teacher].key): row.evaluations[entry]
+            for row in rows
+            if entry in row.evaluations
+        }
+        evaluated = [
+            ({"run": run, "teacher_key": key}, evaluation)
+            for (run, key), evaluation in evaluations.items()
+        ]
+        _join(work, evaluated, _DETAILS, details_file(entry))
+
+
+def _join(
+    work: Workspace, sources: Iterable[tuple[dict[str, str], str]], name: str, target: str
+) -> None:
+    """Write the files of one name of several runs as one.
+
+    Args:
+        work: where to read and write.
+        sources: columns that say what a run is about, and its location.
+        name: name of the files.
+        target: name of the file to write.
+    """
+    tables = [
+        pd.read_parquet(work.inputs[location].file(name)).assign(**about)
+        for about, location in sources
+        if name in work.inputs[location].files
+    ]
+    if tables:
+        pd.concat(tables).to_parquet(work.out / target, index=False)
+
+
+def _tidy(row: Row, inputs: Mapping[str, Artifact]) -> dict[str, Any]:
+    """Return one row of the runs: names, training metrics, metrics of protocols, and costs."""
+    network = inputs[row.run]
+    tidy = row.model_dump(exclude={"variant", "evaluations", "teacher"})
+    tidy["variant"] = json.dumps(row.variant, sort_keys=True)
+    tidy["teacher_key"] = inputs[row.teacher].key
+    tidy["key"], tidy["arch"] = network.key, network.settings["arch"]
+    tidy.update(network.json("metrics.json"))
+    for protocol, location in row.evaluations.items():
+        metrics = inputs[location].json("metrics.json")
+        tidy.update({f"{protocol}/{name}": value for name, value in metrics.items()})
+    record = network.manifest["record"]
+    tidy["seconds"] = record.get("training_seconds", record["wall_seconds"])
+    tidy["images_per_second"] = record.get("images_per_second")
+    tidy["peak_memory_mb"] = record["peak_memory_mb"]
+    tidy["device"] = record.get("device")
+    tidy["adopted"] = network.adoption
+    return tidy

@@ -1,0 +1,76 @@
+"""Several runs one after the other, each in a process of its own.
+
+So each has its own record of peak memory, and gives back its accelerator and threads. The processes
+are forked from a server that has imported the stages once.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from distillery.core.errors import Interrupted, exit_on_failure
+from distillery.runs.run import Run
+from distillery.runs.stages import STAGES, execute
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+
+
+def execute_all(data: Path, runs: Iterable[Run]) -> int:
+    """Compute runs that are not there, and print their directories.
+
+    A run that fails does not keep the others from being tried; a request to stop does.
+
+    Returns:
+        The exit status of the first that failed; 0 if none did.
+    """
+    first_failure = 0
+    for run in runs:
+        status = execute_apart(data, run)
+        if status == Interrupted.exit_code:
+            return status
+        if not status:
+            print(data / run.location)
+        first_failure = first_failure or status
+    return first_failure
+
+
+def execute_apart(data: Path, run: Run) -> int:
+    """Compute a run in a process of its own and return its exit status."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([stage.module for stage in STAGES.values()])
+    process = context.Process(target=_execute, args=(data, run))
+    process.start()
+    with _passed_on_to(process):
+        process.join()
+    status = process.exitcode or 0
+    # As a shell has it for a process that a signal ended.
+    return 128 - status if status < 0 else status
+
+
+def _execute(data: Path, run: Run) -> None:
+    with exit_on_failure():
+        execute(data, run)
+
+
+@contextmanager
+def _passed_on_to(process: BaseProcess) -> Iterator[None]:
+    """Pass on signals that ask to stop."""
+
+    def pass_on(number: int, frame: Any) -> None:
+        if process.pid:
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, number)
+
+    previous = {number: signal.signal(number, pass_on) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,143 @@
+"""Finished runs: where they are, and reading them with every file checked against the manifest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from distillery.core.errors import DamagedArtifact, UserError
+from distillery.core.files import checksum
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+
+
+class Artifact:
+    """A finished run, opened for reading; files are checked against the manifest when asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.manifest = _read_manifest(path)
+        self._checked: set[str] = set()
+
+    @property
+    def key(self) -> str:
+        """The run's key."""
+        return str(self.manifest["key"])
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings that the run was made with."""
+        return dict(self.manifest["settings"])
+
+    @property
+    def files(self) -> list[str]:
+        """Names of the files, relative to the run directory."""
+        return sorted(self.manifest["files"])
+
+    @property
+    def adoption(self) -> str:
+        """How a run of earlier code came to count as a present one; empty if it did not."""
+        history = self.manifest["adopted_from"]
+        checks = [ancestor.get("checked") for ancestor in history]
+        if not history or None in checks:
+            return "adopted" if history else ""
+        least = min(checks, key=lambda check: check["checked"] / check["of"])
+        return f"adopted, checked with {least['checked']} of {least['of']}"
+
+    def file(self, name: str) -> Path:
+        """Return the path of one file after checking its size and checksum.
+
+        Raises:
+            DamagedArtifact: the file is missing or differs from the manifest.
+        """
+        path = self.path / name
+        if name in self._checked:
+            return path
+        expected = self.manifest["files"].get(name)
+        if expected is None:
+            raise DamagedArtifact(f"{self.path}: the run holds no file '{name}'")
+        problem = _difference(path, expected)
+        if problem:
+            raise DamagedArtifact(f"{path}: {problem}; {_remedy(self.path)}")
+        self._checked.add(name)
+        return path
+
+    def json(self, name: str) -> Any:
+        """Return the content of a checked JSON file."""
+        return json.loads(self.file(name).read_text(encoding="utf-8"))
+
+    def problems(self) -> list[str]:
+        """Check every file and return what is wrong, one line a problem."""
+        found = []
+        for name, expected in self.manifest["files"].items():
+            problem = _difference(self.path / name, expected)
+            if problem:
+                found.append(f"{self.path / name}: {problem}")
+        listed = {*self.manifest["files"], MANIFEST}
+        for path in sorted(self.path.rglob("*")):
+            name = path.relative_to(self.path).as_posix()
+            if path.is_file() and name not in listed:
+                found.append(f"{path}: not listed in the manifest")
+        return found
+
+
+def open_input(data: Path, location: str, reader: str = "") -> Artifact:
+    """Open a finished run that another one reads.
+
+    Args:
+        data: the data folder.
+        location: where the run lies in it.
+        reader: location of the run that reads it, for the message.
+
+    Raises:
+        UserError: it has not been made.
+    """
+    path = data / location
+    if not is_complete(path):
+        wanted_by = f" (input of {reader})" if reader else ""
+        raise UserError(f"{path}: this run has not been made{wanted_by}; run snakemake to make it")
+    return Artifact(path)
+
+
+def is_complete(path: Path) -> bool:
+    """Tell whether ``path`` is a published run directory."""
+    return (path / MANIFEST).is_file()
+
+
+def published(data: Path) -> Iterator[Path]:
+    """Yield every published run directory below ``data``."""
+    for manifest in sorted(data.glob(f"[!.]*/*/{MANIFEST}")):
+        yield manifest.parent
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    """Return the manifest of a run directory.
+
+    Raises:
+        DamagedArtifact: it is unreadable or that of another run.
+    """
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        complete = {"key", "settings", "files", "stage"} <= manifest.keys()
+    except (OSError, ValueError, AttributeError) as error:
+        raise DamagedArtifact(f"{path / MANIFEST}: unreadable ({error}); {_remedy(path)}") from None
+    if not complete or manifest.get("format") != FORMAT or not path.name.endswith(manifest["key"]):
+        raise DamagedArtifact(f"{path / MANIFEST}: not the manifest of this run; {_remedy(path)}")
+    return dict(manifest)
+
+
+def _difference(path: Path, expected: Mapping[str, Any]) -> str | None:
+    if not path.is_file():
+        return "missing"
+    if path.stat().st_size != expected["size"]:
+        return f"{path.stat().st_size} bytes instead of {expected['size']}"
+    if checksum(path) != expected["sha256"]:
+        return "content differs from the manifest's checksum"
+    return None
+
+
+def _remedy(path: Path) -> str:
+    return f"delete the folder {path} and run snakemake again to rebuild it"

@@ -1,0 +1,176 @@
+"""Making a run: one writer, one atomic publish.
+
+While a run is being made, its files and checkpoints lie in ``data/.scratch/<slug>-<key>/``, which
+survives interruptions; the finished folder is renamed into place after its manifest is on disk. So
+an existing run directory is complete.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from distillery.core.errors import Busy, DamagedArtifact
+from distillery.core.files import checksum, fsync, write_atomically
+from distillery.core.locks import try_lock
+from distillery.runs.artifact import FORMAT, MANIFEST, Artifact, is_complete, open_input
+from distillery.runs.provenance import Recorder
+from distillery.runs.run import Run
+
+SCRATCH = ".scratch"
+RAW = "raw"
+
+
+@dataclass
+class Workspace:
+    """What a stage gets to work with.
+
+    Attributes:
+        run: the run to compute.
+        inputs: name -> opened input run. A stage reads no other run.
+        raw: folder of the raw files.
+        out: empty or half-filled folder that becomes the run directory.
+        scratch: folder for checkpoints, kept until the run is published.
+        record: what the stage adds to its manifest's record (device, origin of a file, ...).
+    """
+
+    run: Run
+    inputs: dict[str, Artifact]
+    raw: Path
+    out: Path
+    scratch: Path
+    record: dict[str, Any] = field(default_factory=dict)
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write ``value`` as readable JSON into the run directory."""
+        text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False)
+        write_atomically(self.out / name, f"{text}\n".encode())
+
+
+def produce(data: Path, run: Run, compute: Callable[[Workspace], None]) -> Path:
+    """Compute ``run`` into ``data`` unless it is there, and return its directory.
+
+    It is an error when another process is computing the same run, and when an input has not been
+    made or does not match its manifest.
+    """
+    target = data / run.location
+    scratch = data / SCRATCH / run.name
+    with _single_writer(scratch):
+        if is_complete(target):
+            return target
+        inputs = {
+            name: open_input(data, location, run.location) for name, location in run.inputs.items()
+        }
+        workspace = Workspace(run, inputs, data / RAW, scratch / "out", scratch)
+        workspace.out.mkdir(exist_ok=True)
+        # What a library was writing under a name of its own when the last attempt was killed.
+        for unfinished in workspace.out.glob(".*"):
+            unfinished.unlink()
+        recorder = Recorder()
+        compute(workspace)
+        record = {**recorder.record(), **workspace.record}
+        _publish(workspace.out, target, run, record, adopted_from=[])
+        # The lock file goes last, while the lock is held: a waiting process re-checks `target`.
+        shutil.rmtree(scratch)
+    return target
+
+
+def republish(data: Path, source: Path, run: Run, checked: Mapping[str, int] | None = None) -> Path:
+    """Publish the files of ``source`` again as ``run``, and record where they came from.
+
+    The files are hard-linked where the file system allows it, so that nothing is stored twice.
+
+    Args:
+        data: the data folder.
+        source: directory of the run that earlier code made.
+        run: the run that it now counts as.
+        checked: how many runs (``checked``) of how many (``of``) were computed again and agreed;
+            None if nobody looked.
+
+    Raises:
+        DamagedArtifact: ``source`` does not match its manifest.
+    """
+    artifact = Artifact(source)
+    problems = artifact.problems()
+    if problems:
+        raise DamagedArtifact(problems[0])
+    target, scratch = data / run.location, data / SCRATCH / run.name
+    with _single_writer(scratch):
+        if is_complete(target):
+            return target
+        out = scratch / "out"
+        shutil.rmtree(out, ignore_errors=True)
+        for name in artifact.files:
+            _link_or_copy(source / name, out / name)
+        ancestor = {"key": artifact.key, "code": artifact.manifest["code"], "checked": checked}
+        history = [*artifact.manifest["adopted_from"], ancestor]
+        _publish(out, target, run, artifact.manifest["record"], adopted_from=history)
+        shutil.rmtree(scratch)
+    return target
+
+
+@contextlib.contextmanager
+def _single_writer(scratch: Path) -> Iterator[None]:
+    """Hold the lock of a run.
+
+    Raises:
+        Busy: another process does.
+    """
+    path = scratch / "lock"
+    while (lock := try_lock(path)) is None:
+        # The winner before us removes the folder when it is done: lock what is there now.
+        if path.exists():
+            raise Busy(f"{scratch.name}: another process is computing this run")
+    with lock:
+        yield
+
+
+def _publish(
+    out: Path,
+    target: Path,
+    run: Run,
+    record: Mapping[str, Any],
+    adopted_from: list[dict[str, Any]],
+) -> None:
+    for leftover in out.rglob(".*.tmp"):
+        # Of a process that was killed while it wrote.
+        leftover.unlink()
+    manifest = {
+        "format": FORMAT,
+        **run.described(),
+        "files": {
+            path.relative_to(out).as_posix(): {
+                "size": path.stat().st_size,
+                "sha256": checksum(path),
+            }
+            for path in sorted(out.rglob("*"))
+            if path.is_file() and path.name != MANIFEST
+        },
+        "record": record,
+        "adopted_from": adopted_from,
+    }
+    for path in out.rglob("*"):
+        if path.is_file():
+            fsync(path)
+    write_atomically(out / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True).encode())
+    fsync(out)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        # No run without a manifest: Snakemake's empty folder, or what a forced re-run left of one.
+        shutil.rmtree(target)
+    out.replace(target)
+    fsync(target.parent)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

@@ -1,0 +1,77 @@
+"""What a run is: its settings, its inputs and its code, which together give its key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+KEY_LENGTH = 16
+# What a run asks of the machine: neither its key nor its manifest depends on it.
+_RESOURCES = ("gpu", "exclusive")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One unit of work: a stage, its resolved settings, and the runs that it reads.
+
+    Attributes:
+        stage: name of the stage (see ``distillery.runs.stages``).
+        folder: folder below ``data/`` that holds the stage's runs.
+        slug: readable name, derived from the settings.
+        settings: everything that decides the result, resolved to plain values.
+        inputs: name -> location (``folder/slug-key``) of every run that is read.
+        code: fingerprint of the code that computes the run.
+        gpu: whether it computes on an accelerator where there is one; None: as the stage says.
+        exclusive: whether it needs the machine to itself, since it measures time.
+    """
+
+    stage: str
+    folder: str
+    slug: str
+    settings: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    code: str
+    key: str = field(default="")
+    gpu: bool | None = field(default=None, compare=False)
+    exclusive: bool = field(default=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.key:
+            object.__setattr__(self, "key", run_key(self.identity))
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Everything that the key is the hash of."""
+        return {
+            "stage": self.stage,
+            "settings": self.settings,
+            "inputs": {name: location[-KEY_LENGTH:] for name, location in self.inputs.items()},
+            "code": self.code,
+        }
+
+    @property
+    def name(self) -> str:
+        """Name of the run's directory."""
+        return f"{self.slug}-{self.key}"
+
+    @property
+    def location(self) -> str:
+        """Path of the run's directory below ``data/``."""
+        return f"{self.folder}/{self.name}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the run as plain values; ``Run(**plain)`` restores it."""
+        return asdict(self)
+
+    def described(self) -> dict[str, Any]:
+        """Return what a manifest says of the run."""
+        return {name: value for name, value in asdict(self).items() if name not in _RESOURCES}
+
+
+def run_key(identity: Mapping[str, Any]) -> str:
+    """Return the key of a run: a hash of its canonical JSON form."""
+    canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:KEY_LENGTH]

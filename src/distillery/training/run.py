@@ -1,0 +1,194 @@
+"""One training run: it is opened, fits what it is given, and writes its results.
+
+The stages ``train-teacher`` and ``train-student`` do these three in this order.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
+
+from distillery.core import devices
+from distillery.core.errors import DistilleryError
+from distillery.core.randomness import seed_for
+from distillery.data.prepared import DataSetInfo, ImageSet, load, load_training
+from distillery.data.settings import Split
+from distillery.embeddings.reader import EmbeddingCache
+from distillery.embeddings.views import ViewSchedule
+from distillery.models import predictions, registry
+from distillery.models.base import Classifier, ModelSpec
+from distillery.models.inference import TEST_BATCH, in_batches, infer, predict
+from distillery.models.spec import describe
+from distillery.models.weights import WEIGHTS, save_network
+from distillery.training import distributed
+from distillery.training.checkpoint import TrainingState
+from distillery.training.distiller import Distiller
+from distillery.training.history import diagnostics_table, history_table, summarise
+from distillery.training.loader import ViewLoader
+from distillery.training.loop import Loop
+from distillery.training.settings import Compute, NetworkSettings
+
+if TYPE_CHECKING:
+    from distillery.runs.produce import Workspace
+
+DIAGNOSTICS = "diagnostics.parquet"
+
+
+def open_run(work: Workspace, settings: NetworkSettings) -> TrainingRun:
+    """Open a training run in this process: lease its device, and read its images."""
+    torch.set_num_threads(settings.compute.threads)
+    accelerator = _accelerator(settings.compute)
+    work.record["device"] = devices.describe(accelerator.device)
+    prepared, split = work.inputs["prepared"], work.inputs["split"]
+    images = {"train": load_training(prepared, split), "test": load(prepared, "test")}
+    if Split.model_validate(split.settings).validation_fraction:
+        images["validation"] = load_training(prepared, split, "validation")
+    seen = {
+        name: part.of_channels(settings.channels).to(accelerator.device)
+        for name, part in images.items()
+    }
+    info = DataSetInfo.load(prepared).of_channels(settings.channels)
+    return TrainingRun(work, settings, accelerator, info, seen.pop("train"), seen)
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """What a training run works with.
+
+    Attributes:
+        work: inputs and folders.
+        settings: how it is trained.
+        accelerator: device, precision and processes.
+        info: description of the data set, as the network sees it.
+        images: training images on the device.
+        held_out: test images, and validation images if any were held out, by name.
+    """
+
+    work: Workspace
+    settings: NetworkSettings
+    accelerator: Accelerator
+    info: DataSetInfo
+    images: ImageSet
+    held_out: dict[str, ImageSet]
+
+    def new_network(self) -> Classifier:
+        """Return the network to train, the same for all methods."""
+        torch.manual_seed(seed_for(self.settings.seed, "network"))
+        return registry.build(
+            self.settings.arch,
+            num_classes=len(self.info.classes),
+            in_channels=self.info.shape[2],
+        )
+
+    def describe(self, arch: str) -> ModelSpec:
+        """Describe a network for the images that are shown in training."""
+        height, _, channels = self.info.shape
+        side = self.settings.augmentation.output_side(height)
+        return describe(arch, len(self.info.classes), channels, side)
+
+    def fit(
+        self,
+        distiller: Distiller,
+        teachers: Sequence[Classifier] = (),
+        caches: Sequence[EmbeddingCache] = (),
+    ) -> TrainingState:
+        """Train a distiller to the end.
+
+        Args:
+            distiller: what to train.
+            teachers: networks to run along, if any.
+            caches: what to read of teachers instead.
+        """
+        settings, accelerator = self.settings, self.accelerator
+        augmentation, views = settings.augmentation, settings.views
+        for module in (distiller, *teachers):
+            module.to(accelerator.device).to(memory_format=torch.channels_last)
+        loader = ViewLoader(
+            self.images,
+            self.info,
+            augmentation,
+            ViewSchedule(augmentation.views, views.slots, views.seed),
+            batch_size=settings.training.batch_size,
+            instances=settings.training.instances,
+            seed=settings.seed,
+            caches=caches,
+            rank=accelerator.process_index,
+            processes=accelerator.num_processes,
+        )
+        return Loop(
+            accelerator,
+            distiller,
+            loader,
+            settings.training,
+            teachers=teachers,
+            evaluate=self.accuracies,
+            scratch=self.work.scratch,
+        ).run()
+
+    def accuracies(self, network: Classifier) -> dict[str, float]:
+        """Return the top-1 accuracies in percent, measured by all processes together."""
+        return {
+            f"{name}_top1": self._accuracy(network, images)
+            for name, images in self.held_out.items()
+        }
+
+    def write(self, network: Classifier, state: TrainingState) -> None:
+        """Write weights, predictions, history and metrics into the run directory, once."""
+        if not self.accelerator.is_main_process:
+            return
+        work = self.work
+        save_network(network, work.out / WEIGHTS)
+        predictions.write(work.out, predict(network.eval(), self.held_out["test"], self.info))
+        pq.write_table(history_table(state), work.out / "history.parquet")
+        diagnostics = diagnostics_table(state)
+        if len(diagnostics):
+            pq.write_table(diagnostics, work.out / DIAGNOSTICS)
+        work.write_json("metrics.json", summarise(state.history))
+        images = state.step * self.settings.training.batch_size
+        work.record["training_seconds"] = round(state.seconds, 3)
+        work.record["images_per_second"] = round(images / max(state.seconds, 1e-9), 1)
+
+    def _accuracy(self, network: Classifier, images: ImageSet) -> float:
+        rank, processes = self.accelerator.process_index, self.accelerator.num_processes
+        batches = in_batches(len(images), TEST_BATCH)[rank::processes]
+        correct = torch.zeros((), dtype=torch.float64, device=self.accelerator.device)
+        outputs = infer(network, images, self.info, batches)
+        for rows, out in zip(batches, outputs, strict=True):
+            correct += (out.logits.argmax(dim=1) == images.labels[rows.to(correct.device)]).sum()
+        if processes > 1:
+            correct = self.accelerator.reduce(correct)
+        return 100 * correct.item() / len(images)
+
+
+def _accelerator(compute: Compute) -> Accelerator:
+    on_gpu = torch.cuda.is_available()
+    if on_gpu and not distributed.is_worker():
+        torch.cuda.set_device(devices.lease_one())
+    # Newer releases of torch have another name for it, older ones do not know that.
+    warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
+    accelerator = Accelerator(
+        cpu=not on_gpu,
+        mixed_precision=compute.precision,
+        kwargs_handlers=[
+            DistributedDataParallelKwargs(
+                # A method's first stage does not use every parameter.
+                find_unused_parameters=True,
+                # Memory banks agree by themselves, and sending them takes longer than a step;
+                # running statistics are sent before they are used.
+                broadcast_buffers=False,
+            )
+        ],
+    )
+    # Accelerate falls back to one process in silence when its launcher does not start more.
+    if accelerator.num_processes != compute.processes:
+        raise DistilleryError(
+            f"{accelerator.num_processes} processes run instead of {compute.processes}"
+        )
+    return accelerator

@@ -1,0 +1,83 @@
+"""From a file to an experiment: what a mistake says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from project import Project
+
+from distillery.core.errors import UserError
+from distillery.experiment import reading
+
+PARAMS = sorted((Path(__file__).parents[2] / "params").glob("*.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"trainig": {}}, "unknown key 'trainig'; did you mean 'training'?"),
+        ({"training": {"epoch": 3}}, "training: unknown key 'epoch'; did you mean 'epochs'?"),
+        ({"training": {"epochs": 0}}, "training.epochs: found 0; input should be greater than"),
+        (
+            {"training": {"epochs": "many"}},
+            "training.epochs: found 'many'; input should be a valid",
+        ),
+        ({"training": {"schedule": "stps"}}, "training.schedule: unknown value 'stps'; did you"),
+        ({"training": {"milestones": [3]}}, "training: milestones [3] must increase and be below"),
+        ({"data": {"source": "digit"}}, "unknown data source 'digit'; did you mean 'digits'?"),
+        ({"!teachers": {}}, "teachers: found dict; dictionary should have at least 1 item"),
+        ({"!methods": {"a.b": {}}}, "methods.a.b.[key]: found 'a.b'; string should match pattern"),
+        ({"seeds": [0, 1, 0]}, "seeds: found [0, 1, 0]; they must differ"),
+        ({"seeds": [-1]}, "seeds[0]: found -1; input should be greater than or equal to 0"),
+        (
+            {"teachers": {"t": {"channels": [0, 0]}}},
+            "teachers.t.channels: found [0, 0]; they must differ",
+        ),
+        (
+            {"training": {"instances": 3}},
+            "training: batch_size (32) must be a multiple of instances (3)",
+        ),
+        (
+            {"pairs": {"p": {"without": ["kd"], "methods": {"kd": {}}}}, "methods": {"kd": {}}},
+            "pairs.p: 'kd' is both in methods and in",
+        ),
+    ],
+)
+def test_a_wrong_value_costs_one_line(
+    project: Project, changes: dict[str, Any], message: str
+) -> None:
+    assert message in project.mistake(changes)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a: [", "line 1: "),
+        ("name: x\nname: y\n", "line 2: found duplicate key"),
+        ("", "input should be a valid dictionary"),
+        ("- a\n", "input should be a valid dictionary"),
+        ("\x00", "not YAML"),
+    ],
+)
+def test_what_is_not_a_params_file(tmp_path: Path, content: str, message: str) -> None:
+    file = tmp_path / "x.yaml"
+    file.write_text(content)
+    with pytest.raises(UserError) as error:
+        reading.load(file)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_words_of_yaml_are_words(project: Project) -> None:
+    file = project.params()
+    file.write_text(file.read_text() + "compute: {precision: no}\nseeds: [0, 1]\n")
+    experiment = reading.load(file)
+    assert experiment.compute.precision == "no"
+    assert experiment.seeds == (0, 1)
+
+
+@pytest.mark.parametrize("file", PARAMS, ids=lambda path: path.name)
+def test_every_params_file_of_the_project_is_valid(file: Path) -> None:
+    assert reading.load(file).name

@@ -1,0 +1,74 @@
+"""A finished network runs over images batch by batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from distillery.data.augmentation import normalise
+from distillery.data.info import DataSetInfo
+from distillery.data.prepared import ImageSet
+from distillery.models.inference import in_batches, infer, normalised, predict
+from distillery.models.registry import build
+
+INFO = DataSetInfo(
+    name="x",
+    classes=("a", "b", "c"),
+    shape=(8, 8, 3),
+    mean=(0.4, 0.5, 0.6),
+    std=(0.2, 0.3, 0.4),
+    counts={"train": 0, "test": 11},
+    per_class={"train": (), "test": ()},
+    shared=0,
+    origin={},
+)
+
+
+def images() -> ImageSet:
+    random = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (11, 8, 8, 3), generator=random).byte()
+    return ImageSet(pixels, torch.arange(11) % 3, torch.arange(11))
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(11, [4, 4, 3]), (8, [4, 4]), (3, [3])])
+def test_batches_are_consecutive(count: int, sizes: list[int]) -> None:
+    batches = in_batches(count, 4)
+    assert [len(batch) for batch in batches] == sizes
+    assert torch.cat(batches).tolist() == list(range(count))
+
+
+def test_outputs_are_those_of_all_images_at_once() -> None:
+    torch.manual_seed(0)
+    network, data = build("resnet8", num_classes=3).eval(), images()
+    with torch.no_grad():
+        whole = network(normalise(data.images, INFO.mean, INFO.std), features=True)
+    found = list(infer(network, data, INFO, in_batches(11, 4), features=True))
+    torch.testing.assert_close(torch.cat([out.logits for out in found]), whole.logits)
+    deepest = torch.cat([out.features[-1] for out in found])
+    torch.testing.assert_close(deepest, whole.features[-1])
+    assert not any(out.logits.requires_grad for out in found)
+    told = predict(network, data, INFO)
+    np.testing.assert_allclose(told.embedding, whole.embedding.numpy(), rtol=1e-5, atol=1e-6)
+    assert told.labels.tolist() == data.labels.tolist()
+
+
+def test_pixels_are_prepared_knowing_their_rows() -> None:
+    data, rows = images(), (torch.tensor([7, 2]), torch.tensor([5]))
+
+    def marked(rows: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
+        assert torch.equal(pixels, data.images[rows])
+        return pixels + rows.byte()[:, None, None, None]
+
+    found = list(normalised(data, INFO, rows, marked))
+    for batch, pixels in zip(rows, found, strict=True):
+        changed = data.images[batch] + batch.byte()[:, None, None, None]
+        assert torch.equal(pixels, normalise(changed, INFO.mean, INFO.std))
+
+
+def test_gradients_come_back_after_inference() -> None:
+    network, data = build("resnet8", num_classes=3).eval(), images()
+    for _ in infer(network, data, INFO, in_batches(11, 4)):
+        # Whoever uses the outputs is not in inference mode.
+        assert torch.is_grad_enabled()
+        assert not torch.is_inference_mode_enabled()

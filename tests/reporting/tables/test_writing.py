@@ -1,0 +1,77 @@
+import io
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from made_up_results import Study
+
+from distillery.reporting.page import build
+from distillery.reporting.results.collected import Results
+from distillery.reporting.tables import standard, writing
+
+NASTY = r"<b>50 %</b> & _x_ ~^\{#1} $t$ | `c`"
+
+
+@pytest.fixture
+def nasty(make: Callable[..., Study], tmp_path: Path) -> Results:
+    study = make(methods={"ce": "CE", "crd": NASTY}, pairs=2, timings=True)
+    study.report["ablations"]["temperature"]["title"] = "100 % of_it & more"
+    study.report["pairs"]["p0"]["teacher_arch"] = "resnet_50%"
+    return Results.read(study.settings, study.publish(tmp_path))
+
+
+def test_csv_reads_back_with_all_digits(study: Study, tmp_path: Path) -> None:
+    table = standard.main(Results.read(study.settings, study.publish(tmp_path)))
+    back = pd.read_csv(io.StringIO(writing.to_csv(table)), keep_default_na=False, na_values=[""])
+    assert back["mean"].tolist() == table.data["mean"].tolist()
+    assert back["runs"].tolist() == table.data["runs"].tolist()
+
+
+def test_markdown_has_one_cell_a_column_and_no_markup_of_names(nasty: Results) -> None:
+    lines = writing.to_markdown(standard.main(nasty)).splitlines()
+    rows = lines[: lines.index("")]
+    for line in rows:
+        assert line.replace(r"\|", "").count("|") == 4
+    assert r"\<b\>50 %\</b\> \& \_x\_" in rows[-1]
+    assert "**" in rows[-1]
+    assert r"resnet\_50% → resnet20" in rows[0]
+
+
+def test_latex_sets_the_references_apart_and_the_best_in_bold(study: Study, tmp_path: Path) -> None:
+    latex = writing.to_latex(standard.main(Results.read(study.settings, study.publish(tmp_path))))
+    lines = [line for line in latex.splitlines() if not line.startswith("%")]
+    assert lines[0] == r"\begin{tabular}{lrr}"
+    assert lines.count(r"\midrule") == 2
+    assert lines[lines.index(r"\bottomrule") - 1].count(r"\textbf{") == 2
+    assert lines[6].startswith("CE & ")
+    assert lines[7] == r"\midrule"
+
+
+def test_latex_joins_columns_of_one_teacher(study: Study, tmp_path: Path) -> None:
+    study.report["pairs"]["p1"]["teacher_arch"] = "resnet56"
+    latex = writing.to_latex(standard.main(Results.read(study.settings, study.publish(tmp_path))))
+    assert r"Teacher & \multicolumn{2}{c}{resnet56} \\" in latex
+
+
+def test_latex_compiles(nasty: Results, make: Callable[..., Study], tmp_path: Path) -> None:
+    compiler = shutil.which("tectonic") or shutil.which("pdflatex")
+    if not compiler:
+        pytest.skip("needs tectonic or pdflatex")
+    empty = make(protocols=False, seeds=1)
+    few = Results.read(empty.settings, empty.publish(tmp_path / "few"))
+    written = [*build.all_tables(nasty).values(), *build.all_tables(few).values()]
+    body = "\n\n".join(writing.to_latex(table) for table in written)
+    document = (
+        "\\documentclass{article}\\usepackage[utf8]{inputenc}\\usepackage{booktabs}\n"
+        f"\\begin{{document}}\n{body}\n\\end{{document}}\n"
+    )
+    (tmp_path / "report.tex").write_text(document, encoding="utf-8")
+    options = [] if "tectonic" in compiler else ["-halt-on-error", "-interaction=nonstopmode"]
+    done = subprocess.run(
+        [compiler, *options, "report.tex"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "report.pdf").is_file()

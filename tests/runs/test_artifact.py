@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toy_runs import make_run, write_value
+
+from distillery.core.errors import DamagedArtifact, UserError
+from distillery.runs.artifact import MANIFEST, Artifact
+from distillery.runs.produce import produce
+
+
+def test_missing_input_is_named(tmp_path: Path) -> None:
+    run = make_run(inputs={"a": f"toys/x-{'0' * 16}"})
+    with pytest.raises(UserError, match=r"toys/x-0+: this run has not been made"):
+        produce(tmp_path, run, write_value)
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "delete", "add"])
+def test_damage_is_detected(tmp_path: Path, damage: str) -> None:
+    path = produce(tmp_path, make_run(12345), write_value)
+    file = path / "value.json"
+    if damage == "flip":
+        file.write_text("12346\n")
+    elif damage == "truncate":
+        file.write_text("1")
+    elif damage == "delete":
+        file.unlink()
+    else:
+        (path / "stranger").touch()
+    assert len(Artifact(path).problems()) == 1
+    if damage != "add":
+        with pytest.raises(DamagedArtifact, match=r"value\.json.*delete the folder"):
+            Artifact(path).file("value.json")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 1}', '{"format": 99}'])
+def test_a_broken_manifest_is_refused(tmp_path: Path, content: str) -> None:
+    path = produce(tmp_path, make_run(), write_value)
+    (path / MANIFEST).write_text(content)
+    with pytest.raises(DamagedArtifact, match=r"manifest\.json"):
+        Artifact(path)
+
+
+def test_a_manifest_of_another_run_is_refused(tmp_path: Path) -> None:
+    first = produce(tmp_path, make_run(1), write_value)
+    second = produce(tmp_path, make_run(2), write_value)
+    (second / MANIFEST).write_bytes((first / MANIFEST).read_bytes())
+    with pytest.raises(DamagedArtifact, match="not the manifest of this run"):
+        Artifact(second)
+
+
+def _checked(checked: int, of: int) -> dict[str, Any]:
+    return {"key": "k", "code": "c", "checked": {"checked": checked, "of": of}}
+
+
+TRUSTED = {"key": "k", "code": "c", "checked": None}
+
+
+@pytest.mark.parametrize(
+    ("history", "text"),
+    [
+        ([], ""),
+        ([TRUSTED], "adopted"),
+        ([_checked(2, 5)], "adopted, checked with 2 of 5"),
+        # The weakest link counts.
+        ([_checked(2, 5), _checked(3, 30)], "adopted, checked with 3 of 30"),
+        ([_checked(2, 5), TRUSTED], "adopted"),
+    ],
+)
+def test_a_run_tells_how_it_was_adopted(
+    tmp_path: Path, history: list[dict[str, Any]], text: str
+) -> None:
+    path = produce(tmp_path, make_run(), write_value)
+    manifest = json.loads((path / MANIFEST).read_text())
+    (path / MANIFEST).write_text(json.dumps({**manifest, "adopted_from": history}))
+    assert Artifact(path).adoption == text

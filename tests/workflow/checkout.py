@@ -1,0 +1,93 @@
+"""A copy of the project in which whole workflows run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from project import TINY, with_changes
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[2]
+COPIED = ("Snakefile", "workflow", "profiles", "src", "dvc.yaml", ".dvc/config", ".dvcignore")
+IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
+
+
+class Checkout:
+    """A copy of the project with a tiny default experiment, as a Git repository with DVC."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in COPIED:
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, target, ignore=IGNORED)
+            else:
+                shutil.copy(ROOT / name, target)
+        self.write_params(
+            {
+                "name": "digits",
+                "methods": {"ce": {}, "crd": {"options": {"negatives": 16}}},
+                "report": {"folder": "reports"},
+            }
+        )
+        (folder / ".gitignore").write_text("/data/\n.snakemake/\n__pycache__/\n/logs/\n")
+        (folder / ".dvc" / ".gitignore").write_text("/config.local\n/tmp\n/cache\n")
+        self.run("git", "init", "--quiet")
+        self.commit()
+
+    def write_params(self, changes: dict, name: str = "digits") -> None:  # type: ignore[type-arg]
+        path = self.folder / "params" / f"{name}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        with path.open("w") as file:
+            YAML(typ="safe").dump(with_changes(TINY, changes), file)
+
+    def commit(self) -> None:
+        self.run("git", "add", "--all")
+        identity = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+        self.run("git", *identity, "commit", "--quiet", "--message", "state")
+
+    def run(self, *command: str, fails: bool = False) -> str:
+        """Run a program in the checkout and return what it prints."""
+        programs = Path(sys.executable).parent
+        environment = {
+            **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+            "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+            "OMP_NUM_THREADS": "1",
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": "safe.directory",
+            "GIT_CONFIG_VALUE_0": "*",
+        }
+        if command[0] == "distillery":
+            # As after `uv sync` in this checkout; Snakemake has to find the sources by itself.
+            environment["PYTHONPATH"] = str(self.folder / "src")
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        assert (done.returncode != 0) == fails, done.stdout
+        return done.stdout
+
+    def snakemake(self, *arguments: str, cores: int = 2) -> str:
+        return self.run("snakemake", "--cores", str(cores), *arguments)
+
+    def manifests(self) -> dict[str, int]:
+        """Return every run directory with the time at which it was published."""
+        paths = (self.folder / "data").glob("[!.]*/*/manifest.json")
+        return {
+            path.parent.relative_to(self.folder / "data").as_posix(): path.stat().st_mtime_ns
+            for path in paths
+        }
+
+    def only(self, folder: str, part: str) -> Path:
+        """Return the one run directory in a folder whose name contains ``part``."""
+        (path,) = (self.folder / "data" / folder).glob(f"*{part}*")
+        return path
