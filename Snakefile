@@ -1,14 +1,15 @@
 """The workflow: `snakemake --cores all`, or `snakemake --cores all --configfile params/X.yaml`.
 
-The graph comes from the plan, which reads one params file. Every run is one job whose output is the
-manifest of a directory that its key names. Inputs are `ancient`: such a directory is current
-whenever it exists, whatever its modification time.
+The graph comes from the plan, which reads one params file. A job computes a batch of those runs that
+are not there: a directory that a key names is current whenever it exists, whatever its modification
+time, and no job ever touches it.
 """
 
 import sys
 from pathlib import Path
 
 from snakemake.utils import min_version
+from snakemake_interface_executor_plugins.settings import ExecMode
 
 min_version("9.25")
 
@@ -20,17 +21,23 @@ from distillery import workflow as distillery
 
 distillery.use_sources(SOURCES)
 
+# Whoever measures time asks for all of them; on a cluster there is no such number.
+CORES = workflow.resource_settings.cores
+
 GRAPH = distillery.graph(
     workflow.overwrite_configfiles,
     workflow.config_settings.config,
     data="data",
     default="params/digits.yaml",
+    # `--resources batch=N`; other machines compute a run a job.
+    largest_batch=workflow.global_resources.get("batch").value if CORES else 1,
 )
+if workflow.exec_mode == ExecMode.DEFAULT:
+    # Jobs on other machines read this file, too.
+    GRAPH.forget_outdated()
 PARAMS = distillery.params_file(
     workflow.overwrite_configfiles, {}, default="params/digits.yaml"
 )
-# Whoever measures time asks for all of them; on a cluster there is no such number.
-CORES = workflow.resource_settings.cores
 
 
 report: "workflow/report/workflow.rst"
@@ -43,5 +50,5 @@ include: "workflow/rules/reports.smk"
 rule all:
     default_target: True
     input:
-        GRAPH.manifests(),
+        GRAPH.results(),
         rules.build_report.output,

@@ -41,6 +41,10 @@ def run(
     ],
     params: Params = DEFAULT_PARAMS,
     data: Data = DEFAULT_DATA,
+    logs: Annotated[
+        Path | None,
+        typer.Option(help="Folder of logs, one for each of several runs.", file_okay=False),
+    ] = None,
 ) -> None:
     """Compute runs of any stage, unless they are there.
 
@@ -55,7 +59,7 @@ def run(
     if len(runs) == 1:
         print(stages.execute(data, runs[0]))
     else:
-        sys.exit(apart.execute_all(data, runs))
+        sys.exit(apart.execute_all(data, runs, logs))
 
 
 @app.command()

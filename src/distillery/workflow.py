@@ -10,6 +10,7 @@ from typing import Any
 
 from distillery.core.errors import UserError, exit_on_failure
 from distillery.planning import loading
+from distillery.planning.batches import Batch, batches_of
 from distillery.planning.plan import Plan
 from distillery.reporting import files
 from distillery.reporting.page import publish
@@ -17,63 +18,100 @@ from distillery.runs.artifact import MANIFEST
 from distillery.runs.run import Run
 from distillery.runs.stages import STAGES, Stage
 
+# Most runs of a job, unless Snakemake is called with `--resources batch=N`.
+LARGEST_BATCH = 16
+_MARKERS = ".batches"
+
 
 class Graph:
-    """The jobs of one experiment as paths, for Snakemake's rules."""
+    """The jobs of one experiment as paths, for Snakemake's rules.
 
-    def __init__(self, planned: Plan, data: str) -> None:
+    A job computes a batch of runs. Its output is a marker, not the manifests of the runs: what
+    Snakemake knows as outputs it removes when a job fails, and a finished run is never touched.
+    """
+
+    def __init__(self, planned: Plan, data: str, largest_batch: int = LARGEST_BATCH) -> None:
         self.plan = planned
         self.data = data
         self.stages = tuple(STAGES.values())
         # As dvc.yaml has them.
         self.folders = tuple(dict.fromkeys(stage.folder for stage in self.stages))
-        self._by_name = {run.name: run for run in planned.runs.values()}
+        batches = batches_of(planned.runs.values(), largest_batch)
+        # A job on another machine does not know how large batches are here, but has one run.
+        alone = (Batch((run,)) for run in planned.runs.values())
+        self._batches = {batch.name: batch for batch in (*batches, *alone)}
+        self._batch_of = {run.location: batch for batch in batches for run in batch.runs}
+        self._missing = {run.location for run in planned.pending(Path(data))}
 
-    def manifests(self, folder: str | None = None) -> list[str]:
-        """Return the manifest of every run, or of those in one folder of ``data/``."""
-        return [
-            self._manifest(run.location)
-            for run in self.plan.runs.values()
-            if folder in (None, run.folder)
-        ]
+    def forget_outdated(self) -> None:
+        """Remove the markers of batches of which a run is missing, as when one was deleted."""
+        for batch in self._batches.values():
+            if self._to_do(batch):
+                Path(self._marker(batch)).unlink(missing_ok=True)
+
+    def results(self, folder: str | None = None) -> list[str]:
+        """Return what stands for every run, or for those in one folder of ``data/``."""
+        locations = (
+            run.location for run in self.plan.runs.values() if folder in (None, run.folder)
+        )
+        return list(dict.fromkeys(map(self._result, locations)))
 
     def inputs(self, mark: Callable[[str], Any]) -> Callable[[Any], list[Any]]:
-        """Return an input function: the manifests that the run ``wildcards.run`` reads.
+        """Return an input function: what the runs of the batch ``wildcards.batch`` read.
 
         Args:
             mark: Snakemake's ``ancient``, so that modification times play no part.
         """
 
-        def of_run(wildcards: Any) -> list[Any]:
-            inputs = dict.fromkeys(self._run(wildcards).inputs.values())
-            return [mark(self._manifest(location)) for location in inputs]
+        def of_batch(wildcards: Any) -> list[Any]:
+            runs = self._to_do(self._batch(wildcards))
+            read = (location for run in runs for location in run.inputs.values())
+            return [mark(path) for path in dict.fromkeys(map(self._result, read))]
 
-        return of_run
+        return of_batch
+
+    def runs(self, wildcards: Any) -> list[str]:
+        """Return the names of the runs that a batch has to compute."""
+        return [run.name for run in self._to_do(self._batch(wildcards))]
 
     def names(self, stage: Stage) -> str:
-        """Return a pattern that matches the directory names of one stage's runs only."""
+        """Return a pattern that matches the names of one stage's batches only."""
+        batches = [each for each in self._batches.values() if each.runs[0].stage == stage.name]
         # An alternative that never matches stands for a stage without runs.
-        return "|".join(re.escape(run.name) for run in self.plan.stage(stage.name)) or "(?!)"
+        return "|".join(re.escape(batch.name) for batch in batches) or "(?!)"
+
+    @property
+    def marker(self) -> str:
+        """The pattern of the markers of finished batches."""
+        return f"{self.data}/{_MARKERS}/{{batch}}"
 
     def threads(self, stage: Stage, cores: int | None) -> Callable[[Any], int]:
-        """Return a function of the wildcards: the threads of a run.
+        """Return a function of the wildcards: the threads of a batch.
 
         Args:
-            stage: the stage of the run.
+            stage: the stage of its runs.
             cores: all cores, which a run that needs the machine to itself asks for; None where
                 other machines have the jobs.
         """
         usual = self.plan.threads if stage.trains else 1
-        return lambda wildcards: (cores or usual) if self._run(wildcards).exclusive else usual
+
+        def of_batch(wildcards: Any) -> int:
+            return (cores or usual) if self._batch(wildcards).runs[0].exclusive else usual
+
+        return of_batch
 
     def gpu(self, stage: Stage) -> Callable[[Any], int]:
-        """Return a function of the wildcards: the number of accelerators of a run."""
+        """Return a function of the wildcards: the number of accelerators of a batch."""
 
-        def of_run(wildcards: Any) -> int:
-            own = self._run(wildcards).gpu
+        def of_batch(wildcards: Any) -> int:
+            own = self._batch(wildcards).runs[0].gpu
             return int(stage.gpu if own is None else own)
 
-        return of_run
+        return of_batch
+
+    def runtime(self, stage: Stage) -> Callable[[Any], int]:
+        """Return a function of the wildcards: the time limit of a batch, in minutes."""
+        return lambda wildcards: stage.runtime * len(self._batch(wildcards).runs)
 
     def report_files(self, suffix: str | tuple[str, ...]) -> list[str]:
         """Return the files of the report with this suffix (or one of several)."""
@@ -87,23 +125,46 @@ class Graph:
         return str(publish.marker(Path(self.data), settings.folder, self.plan.report_key))
 
     def collected(self) -> str:
-        """Return the manifest of the collected results."""
-        return self._manifest(self.plan.collected)
+        """Return what stands for the collected results."""
+        return self._result(self.plan.collected)
 
-    def _manifest(self, location: str) -> str:
+    def _result(self, location: str) -> str:
+        """Return a run's manifest; where it is missing, the marker of the batch that makes it."""
+        if location in self._missing:
+            return self._marker(self._batch_of[location])
         return f"{self.data}/{location}/{MANIFEST}"
 
-    def _run(self, wildcards: Any) -> Run:
-        return self._by_name[wildcards.run]
+    def _marker(self, batch: Batch) -> str:
+        return f"{self.data}/{_MARKERS}/{batch.name}"
+
+    def _batch(self, wildcards: Any) -> Batch:
+        return self._batches[wildcards.batch]
+
+    def _to_do(self, batch: Batch) -> list[Run]:
+        return [run for run in batch.runs if run.location in self._missing]
 
 
-def graph(configfiles: Iterable[Path], config: Mapping[str, Any], data: str, default: str) -> Graph:
+def graph(
+    configfiles: Iterable[Path],
+    config: Mapping[str, Any],
+    data: str,
+    default: str,
+    largest_batch: int | None,
+) -> Graph:
     """Plan the experiment of the params file that Snakemake was called with.
 
     A wrong file ends the program with one line and status 2.
+
+    Args:
+        configfiles: what ``--configfile`` named.
+        config: what ``--config`` set.
+        data: the data folder.
+        default: params file when none is named.
+        largest_batch: most runs of a job; None for as many as usual.
     """
     with exit_on_failure():
-        return Graph(loading.load(params_file(configfiles, config, default), Path(data)), data)
+        planned = loading.load(params_file(configfiles, config, default), Path(data))
+        return Graph(planned, data, largest_batch or LARGEST_BATCH)
 
 
 def use_sources(folder: str) -> None:

@@ -11,6 +11,7 @@ from checkout import Checkout
 from project import Project
 from ruamel.yaml import YAML
 
+from distillery.planning.batches import batches_of
 from distillery.runs.run import Run
 from distillery.runs.stages import STAGES
 from distillery.workflow import Graph
@@ -19,14 +20,41 @@ TRAINING_THREADS, CORES = 3, 16
 
 
 def of(run: Run) -> Any:
-    return SimpleNamespace(run=run.name)
+    return SimpleNamespace(batch=run.name)
 
 
-def graph(project: Project) -> Graph:
+def graph(project: Project, largest_batch: int = 1) -> Graph:
     protocols = {"classification": {}, "computation": {}, "attention-maps": {}, "transfer": {}}
-    return Graph(
-        project.plan({"compute": {"threads": TRAINING_THREADS}, "protocols": protocols}), "data"
+    planned = project.plan({"compute": {"threads": TRAINING_THREADS}, "protocols": protocols})
+    return Graph(planned, str(project.data), largest_batch)
+
+
+def test_finished_runs_make_no_work_and_a_batch_computes_the_others(project: Project) -> None:
+    planned = graph(project, largest_batch=8).plan
+    teacher = planned.stage("train-teacher")[0]
+    project.make(planned, teacher)
+    started = graph(project, largest_batch=8)
+    done = f"{project.data}/{teacher.location}/manifest.json"
+    assert done in started.results("teachers")
+    (classified,) = (
+        batch
+        for batch in batches_of(planned.runs.values(), 8)
+        if batch.runs[0].settings.get("protocol") == "classification"
     )
+    wildcards = SimpleNamespace(batch=classified.name)
+    assert started.runs(wildcards) == [run.name for run in classified.runs]
+    assert len(classified.runs) == 4, "no protocol but `attention-maps` needs a device"
+    assert done in started.inputs(str)(wildcards)
+    evaluated = next(run for run in classified.runs if run.inputs["network"] == teacher.location)
+    project.make(planned, evaluated)
+    marker = Path(started.marker.format(batch=classified.name))
+    marker.parent.mkdir()
+    marker.touch()
+    later = graph(project, largest_batch=8)
+    assert later.runs(wildcards) == [run.name for run in classified.runs if run != evaluated]
+    # What an earlier call left says nothing of a batch of which a run is missing.
+    later.forget_outdated()
+    assert not marker.exists()
 
 
 def test_runs_ask_for_what_their_stage_says(project: Project) -> None:
@@ -79,7 +107,7 @@ def test_a_params_file_is_read_and_its_name_may_hold_spaces(checkout: Checkout) 
     said = checkout.snakemake("-n", "-p", "--configfile", "params/my own.yaml")
     assert "distilling digits-resnet8-ce-s0-" in said
     assert "exec distillery run digits-resnet8-ce-s0-" in said
-    assert "--params 'params/my own.yaml' > logs/train-student/digits-resnet8-ce-s0-" in said
+    assert "--params 'params/my own.yaml' --logs logs > logs/train-student/" in said
     assert "reports/other/index.html" in said
 
 

@@ -1,4 +1,4 @@
-# A rule for each stage: distillery.runs.stages has the table of them. Every run is a job.
+# A rule for each stage: distillery.runs.stages has the table of them. A job computes a batch of runs.
 for stage in GRAPH.stages:
 
     rule:
@@ -7,24 +7,25 @@ for stage in GRAPH.stages:
         input:
             GRAPH.inputs(ancient),
         output:
-            f"data/{stage.folder}/{{run}}/manifest.json",
+            touch(GRAPH.marker),
         log:
-            f"logs/{stage.name}/{{run}}.log",
+            f"logs/{stage.name}/{{batch}}.log",
         benchmark:
-            f"logs/benchmarks/{stage.name}/{{run}}.tsv"
+            f"logs/benchmarks/{stage.name}/{{batch}}.tsv"
         wildcard_constraints:
-            run=GRAPH.names(stage),
+            batch=GRAPH.names(stage),
         threads: GRAPH.threads(stage, CORES)
         resources:
             gpu=GRAPH.gpu(stage),
             mem_mb=stage.memory_mb,
-            runtime=stage.runtime,
+            runtime=GRAPH.runtime(stage),
         params:
             file=PARAMS,
+            runs=GRAPH.runs,
         message:
-            f"{stage.doing} {{wildcards.run}}"
+            f"{stage.doing} {{params.runs}}"
         shell:
-            "exec distillery run {wildcards.run} --params {params.file:q} > {log:q} 2>&1"
+            "exec distillery run {params.runs} --params {params.file:q} --logs logs > {log:q} 2>&1"
 
 
 # The runs of one folder, which is a stage of dvc.yaml.
@@ -34,4 +35,4 @@ for folder in GRAPH.folders:
         name:
             folder
         input:
-            GRAPH.manifests(folder),
+            GRAPH.results(folder),

@@ -73,6 +73,12 @@ class DataSets:
         """Return how many channels the images have, as far as that is known, else None."""
         return self.settings(name).known_channels
 
+    def images(self, name: str, split: Split) -> int | None:
+        """Return about how many images are trained on, as far as that is known, else None."""
+        facts = self.settings(name).facts
+        of_class = split.images_per_class or facts.smallest_class
+        return of_class * facts.num_classes if of_class and facts.num_classes else None
+
     def split(self, name: str, overrides: Iterable[SplitOverride], path: KeyPath) -> Split:
         """Return what of a data set is trained on.
 

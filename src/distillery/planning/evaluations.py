@@ -106,6 +106,7 @@ class Evaluations:
             tuple(modules),
             gpu=protocol.uses_device,
             exclusive=protocol.exclusive,
+            is_short=not protocol.exclusive,
         )
 
     def _inputs_of_training(self, protocol: Protocol, trained: Run) -> dict[str, Run]:
@@ -153,7 +154,8 @@ class Evaluations:
         }
         slug, settings = f"{network.run.slug}-on-{prepared.slug}", target.extraction
         modules = (models.module_of(network.arch),)
-        return self._runs.add("extract", slug, settings.model_dump(mode="json"), inputs, modules)
+        plain = settings.model_dump(mode="json")
+        return self._runs.add("extract", slug, plain, inputs, modules, is_short=True)
 
     def _check(
         self,

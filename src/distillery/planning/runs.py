@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -24,6 +25,9 @@ from distillery.training import student as distilled
 from distillery.training import teacher as trained
 from distillery.training.settings import Training
 
+# Images that a student is shown in a training of at most a minute or so on a CPU.
+_SHORT = 100_000
+
 
 @cache
 def fingerprint_of(modules: frozenset[str]) -> str:
@@ -37,9 +41,6 @@ def planned_run(
     settings: Mapping[str, Any],
     inputs: Mapping[str, Run],
     modules: tuple[str, ...] = (),
-    *,
-    gpu: bool | None = None,
-    exclusive: bool = False,
 ) -> Run:
     """Return a run of a stage.
 
@@ -49,8 +50,6 @@ def planned_run(
         settings: everything that decides the result: the plain values of the stage's ``Settings``.
         inputs: name -> run that is read.
         modules: what computes the run beside the stage's own module.
-        gpu: whether it computes on an accelerator; None: as the stage says.
-        exclusive: whether it measures time, so that nothing may run beside it.
     """
     return Run(
         stage=stage,
@@ -59,8 +58,6 @@ def planned_run(
         settings=settings,
         inputs={name: source.location for name, source in inputs.items()},
         code=fingerprint_of(frozenset({STAGES[stage].module, *modules})),
-        gpu=gpu,
-        exclusive=exclusive,
     )
 
 
@@ -97,11 +94,16 @@ class Runs:
         *,
         gpu: bool | None = None,
         exclusive: bool = False,
+        is_short: bool = False,
     ) -> Run:
-        """Add a run unless it is there, and return it; for the arguments see ``planned_run``."""
-        return self._added(
-            planned_run(stage, slug, settings, inputs, modules, gpu=gpu, exclusive=exclusive)
-        )
+        """Add a run unless it is there, and return it; for most arguments see ``planned_run``.
+
+        ``gpu`` tells whether it computes on an accelerator (None: as the stage says), ``exclusive``
+        whether it measures time, so that nothing may run beside it, and ``is_short`` whether a job
+        computes several of them, one after the other.
+        """
+        run = planned_run(stage, slug, settings, inputs, modules)
+        return self._added(replace(run, gpu=gpu, exclusive=exclusive, is_short=is_short))
 
     def prepared(self, data: str) -> Run:
         """Return the run that prepares a data set."""
@@ -151,7 +153,9 @@ class Runs:
         source = self._data_sets.settings(student.data).source
         slug = f"{source}-{settings.arch}-{settings.method}-s{seed}"
         plain = settings.model_dump(mode="json")
-        return self.add("train-student", slug, plain, inputs, tuple(modules))
+        shown = self._data_sets.images(student.data, student.split)
+        is_short = shown is not None and shown * student.training.epochs <= _SHORT
+        return self.add("train-student", slug, plain, inputs, tuple(modules), is_short=is_short)
 
     def _added(self, run: Run) -> Run:
         return self.planned.setdefault(run.location, run)

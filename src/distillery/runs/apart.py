@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.process import BaseProcess
@@ -22,17 +23,25 @@ from distillery.runs.stages import STAGES, execute
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
-def execute_all(data: Path, runs: Iterable[Run]) -> int:
+def execute_all(data: Path, runs: Iterable[Run], logs: Path | None = None) -> int:
     """Compute runs that are not there, and print their directories.
 
     A run that fails does not keep the others from being tried; a request to stop does.
+
+    Args:
+        data: the data folder.
+        runs: what to compute.
+        logs: folder in which each run has its log, ``<stage>/<run>.log``; None: they print.
 
     Returns:
         The exit status of the first that failed; 0 if none did.
     """
     first_failure = 0
     for run in runs:
-        status = execute_apart(data, run)
+        log = logs / run.stage / f"{run.name}.log" if logs else None
+        status = execute_apart(data, run, log)
+        if status and log:
+            print(f"{run.name}: status {status}, see {log}")
         if status == Interrupted.exit_code:
             return status
         if not status:
@@ -41,11 +50,12 @@ def execute_all(data: Path, runs: Iterable[Run]) -> int:
     return first_failure
 
 
-def execute_apart(data: Path, run: Run) -> int:
-    """Compute a run in a process of its own and return its exit status."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([stage.module for stage in STAGES.values()])
-    process = context.Process(target=_execute, args=(data, run))
+def execute_apart(data: Path, run: Run, log: Path | None = None) -> int:
+    """Compute a run in a process of its own and return its exit status; it prints into ``log``."""
+    context, stage = multiprocessing.get_context("forkserver"), STAGES[run.stage]
+    # The first optimiser of a process imports torch's compiler, for a second.
+    context.set_forkserver_preload([stage.module, *(["torch._dynamo"] if stage.trains else [])])
+    process = context.Process(target=_execute, args=(data, run, log))
     process.start()
     with _passed_on_to(process):
         process.join()
@@ -54,7 +64,12 @@ def execute_apart(data: Path, run: Run) -> int:
     return 128 - status if status < 0 else status
 
 
-def _execute(data: Path, run: Run) -> None:
+def _execute(data: Path, run: Run, log: Path | None) -> None:
+    if log:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("w") as file:
+            for stream in (sys.stdout, sys.stderr):
+                os.dup2(file.fileno(), stream.fileno())
     with exit_on_failure():
         execute(data, run)
 

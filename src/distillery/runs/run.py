@@ -10,7 +10,7 @@ from typing import Any
 
 KEY_LENGTH = 16
 # What a run asks of the machine: neither its key nor its manifest depends on it.
-_RESOURCES = ("gpu", "exclusive")
+_RESOURCES = ("gpu", "exclusive", "is_short")
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Run:
         code: fingerprint of the code that computes the run.
         gpu: whether it computes on an accelerator where there is one; None: as the stage says.
         exclusive: whether it needs the machine to itself, since it measures time.
+        is_short: whether it is so short that starting a program for it alone would take longer.
     """
 
     stage: str
@@ -37,6 +38,7 @@ class Run:
     key: str = field(default="")
     gpu: bool | None = field(default=None, compare=False)
     exclusive: bool = field(default=False, compare=False)
+    is_short: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.key:
