@@ -30,6 +30,7 @@ def _hold(folder: Path, identities: list[str], name: str, seconds: float) -> Non
             holder.touch(exist_ok=False)
         except FileExistsError:
             (folder / "collision").touch()
+        (folder / f"used-{holder.name}").touch()
         with (folder / "order").open("a") as order:
             order.write(f"{name} ")
         time.sleep(seconds)
@@ -59,12 +60,10 @@ def test_four_jobs_on_one_device_run_one_after_the_other(tmp_path: Path) -> None
 def test_jobs_share_two_devices_without_meeting(tmp_path: Path) -> None:
     started = time.monotonic()
     jobs = [start(tmp_path, ["a", "b"], str(number), 0.3) for number in range(4)]
-    wait_for(lambda: len(order(tmp_path)) == 2, "two holders")
-    assert (tmp_path / "device-0").exists()
-    assert (tmp_path / "device-1").exists()
     for job in jobs:
         job.join(30)
         assert job.exitcode == 0
+    assert {path.name for path in tmp_path.glob("used-*")} == {"used-device-0", "used-device-1"}
     assert time.monotonic() - started >= 0.6
     assert not (tmp_path / "collision").exists()
 
