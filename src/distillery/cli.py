@@ -223,7 +223,6 @@ def _wanted(files: list[Path], data: Path) -> set[str]:
     """
     from distillery.planning import loading
 
-    experiments = list(files)
-    if not experiments:
+    if not files:
         raise UserError("no params file names the runs to keep")
-    return {location for file in experiments for location in loading.load(file, data).runs}
+    return {location for file in files for location in loading.load(file, data).runs}

@@ -12,6 +12,8 @@ import pkgutil
 from functools import cache
 from importlib.util import find_spec
 
+from distillery.core.errors import UnknownName
+
 
 @cache
 def declared(package: str, table: str) -> dict[str, str]:
@@ -32,6 +34,18 @@ def declared(package: str, table: str) -> dict[str, str]:
                 raise TypeError(f"{info.name} and {found[name]} both define {name}")
             found[name] = info.name
     return dict(sorted(found.items()))
+
+
+def module_of(package: str, table: str, kind: str, name: str) -> str:
+    """Return the dotted name of the module that declares ``name``; see ``declared``.
+
+    Raises:
+        UnknownName: none does; the message calls it an unknown ``kind``.
+    """
+    modules = declared(package, table)
+    if name not in modules:
+        raise UnknownName(kind, name, modules)
+    return modules[name]
 
 
 def _keys(module: str, table: str) -> list[str]:

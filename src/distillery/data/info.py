@@ -65,9 +65,3 @@ class DataSetInfo(FrozenModel):
             "std": tuple(self.std[channel] for channel in channels),
         }
         return self.model_copy(update=chosen)
-
-    @property
-    def image_bytes(self) -> int:
-        """Size of one image."""
-        height, width, channels = self.shape
-        return height * width * channels

@@ -10,8 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from distillery.core.declarations import declared
-from distillery.core.errors import UnknownName
+from distillery.core import declarations
 
 if TYPE_CHECKING:
     from distillery.data.raw import SourceFacts
@@ -21,26 +20,15 @@ _PACKAGE, _TABLE = "distillery.data.sources", "SOURCES"
 
 def names() -> list[str]:
     """Return the ids of all sources, sorted."""
-    return list(declared(_PACKAGE, _TABLE))
+    return list(declarations.declared(_PACKAGE, _TABLE))
 
 
 def module_of(source: str) -> str:
-    """Return the dotted name of the module that reads a source.
-
-    Raises:
-        UserError: there is no such source.
-    """
-    modules = declared(_PACKAGE, _TABLE)
-    if source not in modules:
-        raise UnknownName("data source", source, modules)
-    return modules[source]
+    """Return the dotted name of the module that reads a source; an unknown one is an error."""
+    return declarations.module_of(_PACKAGE, _TABLE, "data source", source)
 
 
 def facts(source: str) -> SourceFacts:
-    """Return what is known of a source before its files are read.
-
-    Raises:
-        UserError: there is no such source.
-    """
+    """Return what is known of a source before its files are read."""
     found: SourceFacts = importlib.import_module(module_of(source)).SOURCES[source]
     return found

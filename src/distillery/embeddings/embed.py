@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from distillery.runs.produce import Workspace
 
 _BATCH = 512
-_PRECISIONS = {"half": torch.float16, "single": torch.float32}
+PRECISIONS = {"half": torch.float16, "single": torch.float32}
 
 
 class Settings(FrozenModel):
@@ -58,7 +58,7 @@ def run(work: Workspace) -> None:
             path = work.out / slot_name(slot)
             if not path.exists():
                 views = torch.from_numpy(schedule.view(slot, index))
-                dtype = _PRECISIONS[settings.precision]
+                dtype = PRECISIONS[settings.precision]
                 logits, embedding = outputs(network, images, seen, augmentation, views, dtype)
                 crops = crop_parameters(views, augmentation, info.shape[:2])
                 write_slot(path, index, views, crops, logits, embedding, metadata)

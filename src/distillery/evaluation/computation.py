@@ -34,7 +34,6 @@ from distillery.core.measuring import (
 from distillery.core.settings import FrozenModel
 from distillery.data.info import DataSetInfo
 from distillery.evaluation.base import METRICS, Protocol, write_details
-from distillery.evaluation.networks import settings_of_training
 from distillery.evaluation.student_steps import (
     StudentSteps,
     describe_trained,
@@ -44,10 +43,11 @@ from distillery.evaluation.student_steps import (
 )
 from distillery.models import registry as models
 from distillery.models.base import Classifier, ModelSpec
-from distillery.training.settings import DistillationSettings, Training
+from distillery.training.settings import DistillationSettings, NetworkSettings, Training
 
 if TYPE_CHECKING:
     from distillery.evaluation.context import PlanContext
+    from distillery.runs.artifact import Artifact
     from distillery.runs.produce import Workspace
 
 
@@ -115,7 +115,7 @@ class Computation(Protocol):
         torch.set_num_threads(options.threads)
         device = device_for_inference(work.record)
         trained = work.inputs["network"]
-        settings = settings_of_training(trained.manifest["stage"], trained.settings)
+        settings = _settings_of(trained)
         info = DataSetInfo.load(work.inputs["prepared"])
         clock = Clock(device, options.warmup, options.repeats)
         spec = describe_trained(trained, info, info.shape[0])
@@ -169,6 +169,17 @@ def counts(steps: StudentSteps) -> dict[str, float]:
         "step_memory_mb": (held + allocated_bytes(steps.full, device)) / MIB,
         "student_memory_mb": (held_by_student + allocated_bytes(steps.plain, device)) / MIB,
     }
+
+
+def _settings_of(trained: Artifact) -> NetworkSettings | None:
+    """Return the settings that a network was trained with; None if it was imported."""
+    match trained.manifest["stage"]:
+        case "train-student":
+            return DistillationSettings.model_validate(trained.settings)
+        case "train-teacher":
+            return NetworkSettings.model_validate(trained.settings)
+        case _:
+            return None
 
 
 def _inference(network: Classifier, images: Tensor) -> dict[str, Callable[[], object]]:

@@ -11,7 +11,6 @@ _NOT_PROTOCOLS = (
     "context",
     "evaluate",
     "metrics",
-    "networks",
     "registry",
     "student_steps",
 )

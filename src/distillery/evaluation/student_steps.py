@@ -30,7 +30,6 @@ from distillery.training.optimizer import sgd
 from distillery.training.settings import DistillationSettings, Training
 from distillery.training.step import Teach, training_step
 
-_CACHED_AS = {"half": torch.float16, "single": torch.float32}
 # What differs in the settings of a student that has no method.
 _CROSS_ENTROPY = {
     "method": "ce",
@@ -117,13 +116,14 @@ def rebuild(
         device: where to compute.
     """
     trained, training = inputs["network"], settings.training
-    sources, cached_as = _teachers(inputs_of_training(inputs))
+    trained_with = inputs_of_training(inputs)
+    sources, cached_as = _teachers(trained_with)
     # Random boxes can have another size than the whole images that are classified.
     side = settings.augmentation.output_side(info.shape[0])
     spec, *specs = (describe_trained(network, info, side) for network in (trained, *sources))
     live = [] if cached_as else [load(source, info, device) for source in sources]
     teachers = [Teacher(*each) for each in zip_longest(specs, live)]
-    labels = _labels(inputs_of_training(inputs)["split"])
+    labels = _labels(trained_with["split"])
     student = load(trained, info, device).requires_grad_(True)
 
     def ready(settings: DistillationSettings, teachers: Sequence[Teacher]) -> Distiller:
@@ -171,7 +171,7 @@ def _teachers(inputs: Mapping[str, Artifact]) -> tuple[list[Artifact], torch.dty
     if not caches:
         return numbered(inputs, "teacher"), None
     precision = embed.Settings.model_validate(caches[0].settings).precision
-    return numbered(inputs, "cached"), _CACHED_AS[precision]
+    return numbered(inputs, "cached"), embed.PRECISIONS[precision]
 
 
 def _from_cache(

@@ -56,8 +56,8 @@ def method_options(method: str, options: Mapping[str, Any], path: KeyPath) -> Fr
 
 def protocol_options(name: str, entry: ProtocolEntry) -> Any:
     """Return the validated options of an evaluation protocol; a mistake is a ``ParamsError``."""
-    module = protocols.load(entry.protocol or name)
-    return validated(module.Options, entry.options, ("protocols", name, "options"))
+    protocol = protocols.load(entry.protocol or name)
+    return validated(protocol.Options, entry.options, ("protocols", name, "options"))
 
 
 def _require_known(path: KeyPath, kind: str, name: str, known: Collection[str]) -> None:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from distillery.core.declarations import declared
-from distillery.core.errors import UnknownName
+from distillery.core import declarations
 
 if TYPE_CHECKING:
     from distillery.models.base import Classifier
@@ -20,19 +19,12 @@ _PACKAGE, _TABLE = "distillery.models", "ARCHITECTURES"
 
 def names() -> list[str]:
     """Return the names of all architectures, sorted."""
-    return list(declared(_PACKAGE, _TABLE))
+    return list(declarations.declared(_PACKAGE, _TABLE))
 
 
 def module_of(arch: str) -> str:
-    """Return the dotted name of the module that defines an architecture.
-
-    Raises:
-        UserError: there is no such architecture.
-    """
-    families = declared(_PACKAGE, _TABLE)
-    if arch not in families:
-        raise UnknownName("model", arch, families)
-    return families[arch]
+    """Return the dotted name of the module that defines an architecture, or say which is near."""
+    return declarations.module_of(_PACKAGE, _TABLE, "model", arch)
 
 
 def build(arch: str, *, num_classes: int, in_channels: int = 3) -> Classifier:

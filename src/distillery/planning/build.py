@@ -164,7 +164,7 @@ class _Planner:
                 pair=student.pair_id,
                 method=student.entry_id,
                 title=student.title,
-                variant=dict(variant),
+                variant=variant,
                 seed=seed,
                 classifies=student.trains_classifier,
                 run=run.location,

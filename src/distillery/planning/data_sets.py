@@ -96,7 +96,7 @@ class DataSets:
         Raises:
             ParamsError: it has.
         """
-        smallest = self.settings(name).origin.facts.smallest_class
+        smallest = self.settings(name).facts.smallest_class
         try:
             split.check(smallest)
         except UserError as error:

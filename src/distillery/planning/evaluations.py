@@ -81,12 +81,13 @@ class Evaluations:
             "network": network.run,
             "teacher": teacher.run,
         }
-        target = protocol.target()
+        target, looked_at = protocol.target(), OWN
         if target:
-            self._check_target(entry, target, network)
-            inputs["target"] = self._runs.prepared(target.data or OWN)
+            looked_at = target.data or OWN
+            self._check_target(entry, looked_at, network)
+            inputs["target"] = self._runs.prepared(looked_at)
             inputs["features"] = self._features(target, network, inputs["target"])
-        self._check(entry, protocol, network, teacher, target)
+        self._check(entry, protocol, network, teacher, looked_at)
         inputs |= self._inputs_of_training(protocol, network.run)
         modules = [
             protocols.module_of(name),
@@ -126,18 +127,16 @@ class Evaluations:
             if name.partition("-")[0] in protocol.trained_with
         }
 
-    def _check_target(self, entry: str, target: Target, network: Network) -> None:
+    def _check_target(self, entry: str, target: str, network: Network) -> None:
         """Check that the data set to look at is one, and that it has the network's colours.
 
         Raises:
             ParamsError: it is not, or it has others.
         """
         allowed, path = list(self._experiment.datasets), ("protocols", entry, "options", "data")
-        if target.data is not None and target.data not in allowed:
-            raise ParamsError(path, str(UnknownName("data set", target.data, allowed)))
-        own, other = (
-            self._data_sets.settings(id_).colour for id_ in (network.data, target.data or OWN)
-        )
+        if target not in (OWN, *allowed):
+            raise ParamsError(path, str(UnknownName("data set", target, allowed)))
+        own, other = (self._data_sets.settings(id_).colour for id_ in (network.data, target))
         if own != other:
             raise ParamsError(
                 path,
@@ -163,7 +162,7 @@ class Evaluations:
         protocol: Protocol,
         network: Network,
         teacher: Network,
-        target: Target | None,
+        target: str,
     ) -> None:
         """Check that a protocol can be run on a network, as far as that is known.
 
@@ -175,7 +174,7 @@ class Evaluations:
             teacher=self._spec(teacher),
             training=network.training,
             source=self._data_sets.shape(network.data),
-            target=self._data_sets.shape((target and target.data) or OWN),
+            target=self._data_sets.shape(target),
         )
         try:
             protocol.check(context)

@@ -39,7 +39,7 @@ def report_settings(experiment: Experiment, method_sections: Iterable[str]) -> R
             for name, pair in experiment.pairs.items()
         },
         ablations={
-            name: AblationSettings(title=ablation.title or name, axes=tuple(axes_of(ablation)))
+            name: AblationSettings(title=ablation.title or name, axes=axes_of(ablation))
             for name, ablation in experiment.ablations.items()
         },
         sections=_section_settings(experiment, method_sections),
@@ -77,6 +77,6 @@ def _section_settings(
                 title=title or section.title,
                 tables=section.table_suffixes,
                 figures=section.figure_suffixes,
-                axes=tuple(axes_of(study)) if study else (),
+                axes=axes_of(study) if study else (),
             )
     return settings

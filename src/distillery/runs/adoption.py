@@ -191,8 +191,8 @@ def _as_today(stage: str, settings: Mapping[str, Any]) -> str:
 def _problem(error: ValidationError) -> str:
     """Name the first setting that cannot be read."""
     first = error.errors(include_url=False)[0]
-    place = ".".join(map(str, ("settings", *first["loc"])))
-    return f"{place}: {first['msg']}; remove that run, or let it be computed anew"
+    setting = ".".join(map(str, ("settings", *first["loc"])))
+    return f"{setting}: {first['msg']}; remove that run, or let it be computed anew"
 
 
 def _ancestors(path: Path) -> set[str]:

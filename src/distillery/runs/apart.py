@@ -1,26 +1,22 @@
 """Several runs one after the other, each in a process of its own.
 
 So each has its own record of peak memory, and gives back its accelerator and threads. The processes
-are forked from a server that has imported the stages once.
+are forked from a server that has imported the stage of the first one.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from multiprocessing.process import BaseProcess
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from distillery.core.errors import Interrupted, exit_on_failure
+from distillery.core.signals import on_request_to_end
 from distillery.runs.run import Run
 from distillery.runs.stages import STAGES, execute
-
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
 def execute_all(data: Path, runs: Iterable[Run], logs: Path | None = None) -> int:
@@ -57,7 +53,13 @@ def execute_apart(data: Path, run: Run, log: Path | None = None) -> int:
     context.set_forkserver_preload([stage.module, *(["torch._dynamo"] if stage.trains else [])])
     process = context.Process(target=_execute, args=(data, run, log))
     process.start()
-    with _passed_on_to(process):
+
+    def pass_on(number: int) -> None:
+        if process.pid:
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, number)
+
+    with on_request_to_end(pass_on):
         process.join()
     status = process.exitcode or 0
     # As a shell has it for a process that a signal ended.
@@ -72,20 +74,3 @@ def _execute(data: Path, run: Run, log: Path | None) -> None:
                 os.dup2(file.fileno(), stream.fileno())
     with exit_on_failure():
         execute(data, run)
-
-
-@contextmanager
-def _passed_on_to(process: BaseProcess) -> Iterator[None]:
-    """Pass on signals that ask to stop."""
-
-    def pass_on(number: int, frame: Any) -> None:
-        if process.pid:
-            with suppress(ProcessLookupError):
-                os.kill(process.pid, number)
-
-    previous = {number: signal.signal(number, pass_on) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

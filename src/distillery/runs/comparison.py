@@ -68,8 +68,8 @@ def _first_difference(
     if before.dtype.kind == after.dtype.kind == "f":
         differs &= ~(np.isnan(before) & np.isnan(after))
         differs &= ~(np.abs(after - before) <= tolerance * np.nanmax(np.abs(before), initial=0))
-    place = np.flatnonzero(differs)
-    return (before[place[0]], after[place[0]]) if len(place) else None
+    rows = np.flatnonzero(differs)
+    return (before[rows[0]], after[rows[0]]) if len(rows) else None
 
 
 def _values(path: Path) -> dict[str, np.ndarray] | None:

@@ -23,7 +23,7 @@ from distillery.core.devices import lease_for_children
 from distillery.core.errors import Busy, DistilleryError, Interrupted
 from distillery.core.files import write_atomically
 from distillery.core.locks import try_lock
-from distillery.training.signals import on_request_to_end
+from distillery.core.signals import on_request_to_end
 
 if TYPE_CHECKING:
     from distillery.runs.produce import Workspace
@@ -176,7 +176,7 @@ def _supervise(command: list[str], environment: dict[str, str]) -> tuple[int, bo
     agent: subprocess.Popen[bytes] | None = None
     asked_to_stop = False
 
-    def stop() -> None:
+    def stop(number: int) -> None:
         # Once: a second signal would make the agent leave before its workers have.
         nonlocal asked_to_stop
         if agent is not None and not asked_to_stop:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from distillery.core.errors import DistilleryError, Interrupted
 from distillery.core.progress import Progress
+from distillery.core.signals import on_request_to_end
 from distillery.models.base import Classifier, Outputs
 from distillery.training import checkpoint, distributed
 from distillery.training.checkpoint import TrainingState
@@ -24,7 +25,6 @@ from distillery.training.loader import Item, ViewLoader
 from distillery.training.optimizer import sgd
 from distillery.training.schedule import learning_rate, step_decay
 from distillery.training.settings import Training
-from distillery.training.signals import on_request_to_end
 from distillery.training.step import training_step
 
 _CHECKPOINT_SECONDS = 30.0
@@ -261,7 +261,7 @@ class Loop:
             self.accelerator.wait_for_everyone()
             raise Interrupted("stopped; the next start resumes from the checkpoint")
 
-    def _request_stop(self) -> None:
+    def _request_stop(self, signal: int) -> None:
         self._stop = True
 
     def _images_a_second(self) -> float:

@@ -6,13 +6,15 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-_NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+_REQUESTS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
 @contextmanager
-def on_request_to_end(react: Callable[[], None]) -> Iterator[None]:
-    """Call ``react`` at each request to end, instead of ending."""
-    previous = {number: signal.signal(number, lambda *_: react()) for number in _NUMBERS}
+def on_request_to_end(react: Callable[[int], None]) -> Iterator[None]:
+    """Call ``react`` with the number of each request to end, instead of ending."""
+    previous = {
+        number: signal.signal(number, lambda received, _: react(received)) for number in _REQUESTS
+    }
     try:
         yield
     finally:
