@@ -23,17 +23,28 @@ distillery.use_sources(SOURCES)
 
 # Whoever measures time asks for all of them; on a cluster there is no such number.
 CORES = workflow.resource_settings.cores
+IS_FIRST = workflow.exec_mode == ExecMode.DEFAULT
+SIZE = distillery.size_of_jobs(
+    workflow.global_resources.get("batch").value,
+    workflow.global_resources.get("lanes").value,
+    CORES,
+    is_first=IS_FIRST,
+)
+
+
+# Jobs on other machines read this file, too.
+envvars:
+    distillery.SIZE_OF_JOBS,
+
 
 GRAPH = distillery.graph(
     workflow.overwrite_configfiles,
     workflow.config_settings.config,
     data="data",
     default="params/digits.yaml",
-    # `--resources batch=N`; other machines compute a run a job.
-    largest_batch=workflow.global_resources.get("batch").value if CORES else 1,
+    size=SIZE,
 )
-if workflow.exec_mode == ExecMode.DEFAULT:
-    # Jobs on other machines read this file, too.
+if IS_FIRST:
     GRAPH.forget_outdated()
 PARAMS = distillery.params_file(
     workflow.overwrite_configfiles, {}, default="params/digits.yaml"

@@ -113,6 +113,7 @@ def test_an_unknown_run_is_refused_before_any_is_computed(
     ("arguments", "message"),
     [
         (["methods", "crdd"], "unknown method 'crdd'; did you mean 'crd'?"),
+        (["bench", "none.yaml"], "none.yaml: no such params file"),
         (["import-teacher", "none.pth", "--arch", "resnet8"], "none.pth: no such file"),
     ],
 )
@@ -131,7 +132,8 @@ def test_an_unknown_name_is_refused(
 def test_a_missing_input_is_named_with_what_to_do(
     project: Project, distillery: Distillery, stage: str
 ) -> None:
-    planned = project.plan(CHANGES)
+    search = {"vary": {"options": {"temperature": [2, 4]}}}
+    planned = project.plan({**CHANGES, "tuning": {"pair": "p", "methods": {"kd": search}}})
     if stage == "import-teacher":
         teachers = {"t": {"arch": "resnet8", "checkpoint": {"file": "t", "sha256": "0" * 64}}}
         planned = project.plan({"!teachers": teachers})
@@ -182,13 +184,36 @@ def test_wrong_params_are_refused(
         ["plan", "--params", "."],
         ["import-teacher", "without-arch.pth"],
         ["adopt", "--check", "0"],
+        ["bench"],
     ],
 )
 def test_wrong_usage_has_status_2(distillery: Distillery, arguments: list[str]) -> None:
     assert distillery(*arguments).status == 2
 
 
+def test_images_that_are_not_known_are_not_measured(
+    project: Project, distillery: Distillery
+) -> None:
+    data = {"source": "image-folder", "path": "somewhere", "image_size": 32, "channels": 3}
+    planned = project.plan({"!data": data})
+    (prepare,) = planned.stage("prepare")
+    found = distillery("bench", project.folder / "tiny.yaml", "--data", project.data)
+    assert found.status == 2
+    assert f"not known before they are prepared; run `distillery run {prepare.name}" in found.line
+
+
 # Looking after what is there
+
+
+def test_an_estimate_says_what_it_is_based_on(project: Project, distillery: Distillery) -> None:
+    planned = project.plan(CHANGES)
+    lines = distillery("plan", "--estimate", *options(project)).out.splitlines()
+    assert lines[0].split()[:4] == ["stage", "runs", "to", "do"]
+    row = next(line.split() for line in lines if line.startswith("train-student"))
+    assert row[1:3] == [str(len(planned.stage("train-student")))] * 2
+    assert any(line.startswith("On this machine") for line in lines)
+    assert "GPU-hours: not measured for all of it, not measured for what is to do" in lines
+    assert any("else FLOPs and" in line and "images/s of resnet8" in line for line in lines)
 
 
 def test_a_plan_tells_what_is_done(project: Project, distillery: Distillery) -> None:

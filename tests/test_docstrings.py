@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-EVERYWHERE = ("core", "runs", "experiment", "planning", "reporting")
+EVERYWHERE = ("core", "runs", "experiment", "planning", "reporting", "costs")
 ROOMS = ("data", "models", "embeddings", "methods", "geometry", "training", "evaluation")
 ARRAY = re.compile(r"\b(Tensor|ndarray|NDArray)\b")
 # A length such as `B`, `4 B`, `H * W`, `T - 1`, `*size`, `C'` or `...`.

@@ -6,11 +6,14 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from distillery.core.errors import DistilleryError, UserError, exit_on_failure
+
+if TYPE_CHECKING:
+    from distillery.costs.commands import Benchmark, Estimated
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -45,11 +48,14 @@ def run(
         Path | None,
         typer.Option(help="Folder of logs, one for each of several runs.", file_okay=False),
     ] = None,
+    lanes: Annotated[
+        int, typer.Option(min=1, help="How many are computed at a time, on one device.")
+    ] = 1,
 ) -> None:
     """Compute runs of any stage, unless they are there.
 
-    Several are computed one after the other, each in a process of its own. One that fails does not
-    keep the others from being tried; the exit status is that of the first that failed.
+    Each of several has a process of its own. One that fails does not keep the others from being
+    tried; the exit status is that of the first that failed.
     """
     from distillery.planning import loading
     from distillery.runs import apart, stages
@@ -59,7 +65,7 @@ def run(
     if len(runs) == 1:
         print(stages.execute(data, runs[0]))
     else:
-        sys.exit(apart.execute_all(data, runs, logs))
+        sys.exit(apart.execute_all(data, runs, logs, lanes))
 
 
 @app.command()
@@ -90,10 +96,37 @@ def import_teacher(
 
 
 @app.command()
+def bench(
+    params: Annotated[Path, typer.Argument(metavar="PARAMS", help="Params file.", dir_okay=False)],
+    data: Data = DEFAULT_DATA,
+    seconds: Annotated[float, typer.Option(min=1, help="How long it may take.")] = 60,
+    as_json: AsJson = False,
+) -> None:
+    """Measure what an experiment asks of this machine; say what to choose and how long it takes.
+
+    Training steps of its networks in single precision and bf16, what its methods add to a step,
+    evaluation, CPU threads and several processes at a time. `plan --estimate` uses it later.
+    """
+    from distillery.costs import commands
+
+    _show(commands.benchmark(params, data, seconds), as_json)
+
+
+@app.command()
 def plan(
-    params: Params = DEFAULT_PARAMS, data: Data = DEFAULT_DATA, as_json: AsJson = False
+    params: Params = DEFAULT_PARAMS,
+    data: Data = DEFAULT_DATA,
+    as_json: AsJson = False,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Say what the runs cost: hours and disk.")
+    ] = False,
 ) -> None:
     """List the runs of an experiment with their keys, and which of them are done."""
+    if estimate:
+        from distillery.costs import commands
+
+        _show(commands.estimated(params, data), as_json)
+        return
     from distillery.planning import loading
     from distillery.runs.artifact import is_complete
 
@@ -213,6 +246,14 @@ def gc(
             housekeeping.remove(path)
     total = sum(size for _, size in unwanted) / 2**20
     print(f"{len(unwanted)} runs, {total:.1f} MiB {'removed' if remove else 'could be removed'}")
+
+
+def _show(found: Benchmark | Estimated, as_json: bool) -> None:
+    if as_json:
+        print(found.model_dump_json())
+        return
+    for line in found.lines():
+        print(line)
 
 
 def _wanted(files: list[Path], data: Path) -> set[str]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from distillery.core.errors import UserError, exit_on_failure
 from distillery.planning import loading
-from distillery.planning.batches import Batch, batches_of
+from distillery.planning.batches import Batch, Size, batches_of
 from distillery.planning.plan import Plan
 from distillery.reporting import files
 from distillery.reporting.page import publish
@@ -18,8 +20,9 @@ from distillery.runs.artifact import MANIFEST
 from distillery.runs.run import Run
 from distillery.runs.stages import STAGES, Stage
 
-# Most runs of a job, unless Snakemake is called with `--resources batch=N`.
-LARGEST_BATCH = 16
+# Most short runs of a job on this machine, unless `--resources batch=N` says otherwise.
+LARGEST_BATCH = 24
+SIZE_OF_JOBS = "DISTILLERY_SIZE_OF_JOBS"
 _MARKERS = ".batches"
 
 
@@ -30,16 +33,15 @@ class Graph:
     Snakemake knows as outputs it removes when a job fails, and a finished run is never touched.
     """
 
-    def __init__(self, planned: Plan, data: str, largest_batch: int = LARGEST_BATCH) -> None:
+    def __init__(self, planned: Plan, data: str, size: Size) -> None:
         self.plan = planned
+        self.size = size
         self.data = data
         self.stages = tuple(STAGES.values())
         # As dvc.yaml has them.
         self.folders = tuple(dict.fromkeys(stage.folder for stage in self.stages))
-        batches = batches_of(planned.runs.values(), largest_batch)
-        # A job on another machine does not know how large batches are here, but has one run.
-        alone = (Batch((run,)) for run in planned.runs.values())
-        self._batches = {batch.name: batch for batch in (*batches, *alone)}
+        batches = batches_of(planned.runs.values(), size)
+        self._batches = {batch.name: batch for batch in batches}
         self._batch_of = {run.location: batch for batch in batches for run in batch.runs}
         self._missing = {run.location for run in planned.pending(Path(data))}
 
@@ -74,31 +76,48 @@ class Graph:
         """Return the names of the runs that a batch has to compute."""
         return [run.name for run in self._to_do(self._batch(wildcards))]
 
-    def names(self, stage: Stage) -> str:
-        """Return a pattern that matches the names of one stage's batches only."""
-        batches = [each for each in self._batches.values() if each.runs[0].stage == stage.name]
-        # An alternative that never matches stands for a stage without runs.
-        return "|".join(re.escape(batch.name) for batch in batches) or "(?!)"
+    def marker(self, stage: Stage) -> str:
+        """Return the pattern of the markers of a stage's finished batches.
 
-    @property
-    def marker(self) -> str:
-        """The pattern of the markers of finished batches."""
-        return f"{self.data}/{_MARKERS}/{{batch}}"
+        Each stage has a folder of its own, so that no rule needs a list of all its batches.
+        """
+        return f"{self._markers(stage.name)}/{{batch}}"
 
     def threads(self, stage: Stage, cores: int | None) -> Callable[[Any], int]:
         """Return a function of the wildcards: the threads of a batch.
 
         Args:
             stage: the stage of its runs.
-            cores: all cores, which a run that needs the machine to itself asks for; None where
-                other machines have the jobs.
+            cores: all cores, which a run asks for that needs the machine to itself or can use
+                them; None where other machines have the jobs.
         """
-        usual = self.plan.threads if stage.trains else 1
+        usual = self._threads_of_run(stage)
 
         def of_batch(wildcards: Any) -> int:
-            return (cores or usual) if self._batch(wildcards).runs[0].exclusive else usual
+            run = self._batch(wildcards).runs[0]
+            if run.exclusive or run.spreads:
+                return cores or (self.plan.threads if run.spreads else usual)
+            return usual * self._lanes(stage, wildcards)
 
         return of_batch
+
+    def lanes(self, stage: Stage) -> Callable[[Any, int], int]:
+        """Return a function of wildcards and threads: how many runs of a batch run at a time.
+
+        They are fewer than asked for where Snakemake has not as many cores.
+        """
+        usual = self._threads_of_run(stage)
+        return lambda wildcards, threads: max(
+            1, min(self._lanes(stage, wildcards), threads // usual)
+        )
+
+    def priority(self, stage: Stage) -> int:
+        """Return Snakemake's priority of a stage's jobs: first what others wait for."""
+        return len(self.stages) - self.stages.index(stage)
+
+    def memory(self, stage: Stage) -> Callable[[Any], int]:
+        """Return a function of the wildcards: the memory of a batch, in MiB."""
+        return lambda wildcards: stage.memory_mb * self._lanes(stage, wildcards)
 
     def gpu(self, stage: Stage) -> Callable[[Any], int]:
         """Return a function of the wildcards: the number of accelerators of a batch."""
@@ -111,7 +130,12 @@ class Graph:
 
     def runtime(self, stage: Stage) -> Callable[[Any], int]:
         """Return a function of the wildcards: the time limit of a batch, in minutes."""
-        return lambda wildcards: stage.runtime * len(self._batch(wildcards).runs)
+
+        def of_batch(wildcards: Any) -> int:
+            runs = len(self._batch(wildcards).runs)
+            return stage.runtime * math.ceil(runs / self._lanes(stage, wildcards))
+
+        return of_batch
 
     def report_files(self, suffix: str | tuple[str, ...]) -> list[str]:
         """Return the files of the report with this suffix (or one of several)."""
@@ -135,7 +159,17 @@ class Graph:
         return f"{self.data}/{location}/{MANIFEST}"
 
     def _marker(self, batch: Batch) -> str:
-        return f"{self.data}/{_MARKERS}/{batch.name}"
+        return f"{self._markers(batch.runs[0].stage)}/{batch.name}"
+
+    def _markers(self, stage: str) -> str:
+        return f"{self.data}/{_MARKERS}/{stage}"
+
+    def _threads_of_run(self, stage: Stage) -> int:
+        return self.plan.threads if stage.trains else 1
+
+    def _lanes(self, stage: Stage, wildcards: Any) -> int:
+        runs = len(self._batch(wildcards).runs)
+        return min(self.size.lanes, runs) if stage.trains else 1
 
     def _batch(self, wildcards: Any) -> Batch:
         return self._batches[wildcards.batch]
@@ -149,7 +183,7 @@ def graph(
     config: Mapping[str, Any],
     data: str,
     default: str,
-    largest_batch: int | None,
+    size: Size,
 ) -> Graph:
     """Plan the experiment of the params file that Snakemake was called with.
 
@@ -160,11 +194,32 @@ def graph(
         config: what ``--config`` set.
         data: the data folder.
         default: params file when none is named.
-        largest_batch: most runs of a job; None for as many as usual.
+        size: how many runs a job computes.
     """
     with exit_on_failure():
         planned = loading.load(params_file(configfiles, config, default), Path(data))
-        return Graph(planned, data, largest_batch or LARGEST_BATCH)
+        return Graph(planned, data, size)
+
+
+def size_of_jobs(
+    batch: int | None, lanes: int | None, cores: int | None, *, is_first: bool
+) -> Size:
+    """Return how many runs a job computes: what ``--resources batch=N lanes=N`` said, or as usual.
+
+    Jobs on other machines read the Snakefile again, but not those resources: what holds is handed
+    on to them in the environment.
+
+    Args:
+        batch: most runs of a job; None for as many as usual, which is one on other machines.
+        lanes: how many students a job trains at a time; None for one, as each core has a job.
+        cores: cores of this machine; None where other machines have the jobs.
+        is_first: whether this is not such a job.
+    """
+    if not is_first:
+        return Size(**json.loads(os.environ[SIZE_OF_JOBS]))
+    size = Size(batch or (LARGEST_BATCH if cores else 1), lanes or 1, cores or 1)
+    os.environ[SIZE_OF_JOBS] = json.dumps(asdict(size))
+    return size
 
 
 def use_sources(folder: str) -> None:

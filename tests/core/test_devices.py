@@ -9,6 +9,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
+import torch
 from processes import FORKED, wait_for
 
 from distillery.core import devices
@@ -147,3 +148,35 @@ def test_names_of_devices_are_read_from_the_environment(
     assert devices._visible_ids() == ["3", "MIG-GPU-5/1/0"]
     with lease(["MIG-GPU-5/1/0"], tmp_path, patience=0) as number:
         assert number == 0
+
+
+@pytest.fixture
+def two_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make this process believe in two devices, and return the folder of their locks."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "a,b")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(devices, "_lock_folder", lambda: tmp_path)
+    monkeypatch.setattr(devices, "_held", [])
+    return tmp_path
+
+
+def test_lanes_share_the_device_that_their_parent_holds(
+    two_devices: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = devices.lease_for_lanes()
+    assert shared["CUDA_VISIBLE_DEVICES"] == "a"
+    assert not is_free("a", two_devices)
+    # Another job takes the other device.
+    assert devices.lease_for_lanes()["CUDA_VISIBLE_DEVICES"] == "b"
+    # In a child: nothing to wait for, though both are taken.
+    for name, value in shared.items():
+        monkeypatch.setenv(name, value)
+    assert [devices.lease_one() for _ in range(3)] == [0, 0, 0]
+
+
+def test_lanes_on_a_machine_without_accelerators_lease_nothing(
+    two_devices: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert devices.lease_for_lanes() == {}
+    assert is_free("a", two_devices)

@@ -1,6 +1,8 @@
 import hashlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +11,7 @@ import pytest
 import torch
 from data_samples import image_folder, pack, save_image
 
-from distillery.core.errors import DamagedArtifact, UserError
+from distillery.core.errors import DamagedArtifact, DistilleryError, UserError
 from distillery.data import prepare
 from distillery.data.colour import stored_lab
 from distillery.data.prepared import DataSetInfo, load
@@ -64,8 +66,8 @@ def test_mean_and_deviation_are_those_of_the_training_part(prepared: Prepare, pe
 def test_sums_of_large_sets_stay_exact() -> None:
     summary, white = prepare._Summary(), np.full((4, 64, 64, 1), 255, dtype=np.uint8)
     for _ in range(50):
-        summary.add(white)
-    summary.add(np.full((1, 1, 1, 1), 254, dtype=np.uint8))
+        summary.add(prepare._Summary.of(white))
+    summary.add(prepare._Summary.of(np.full((1, 1, 1, 1), 254, dtype=np.uint8)))
     count = 50 * 4 * 64 * 64 + 1
     assert summary.sums == [255 * count - 1]
     (mean,), (std,) = summary.mean_and_std()
@@ -131,7 +133,7 @@ def test_images_are_asked_for_one_by_one_and_in_order(tmp_path: Path) -> None:
 
     form = prepare._Form((2, 2, 1), is_resized=False, may_lose_colour=False)
     part = RawPart(np.zeros(5000, dtype=np.int64), Lazy())
-    groups = prepare._groups(part, form)
+    groups = prepare._groups(part, form, processes=1)
     next(groups)
     assert asked == list(range(4096))
     next(groups)
@@ -161,6 +163,17 @@ def test_damage_is_found_when_read(prepared: Prepare, pets: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(DamagedArtifact, match=r"train.parquet: content differs"):
         load(Artifact(artifact.path), "train")
+
+
+def test_a_set_that_will_not_fit_on_the_disk_is_refused(
+    prepared: Prepare, pets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needed = (14 + 6) * 6 * 6 * 3
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=needed - 1))
+    with pytest.raises(DistilleryError, match="MiB are to be written, but 0 MiB are free: make"):
+        prepared(source="image-folder", path="pets")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=needed))
+    assert prepared(source="image-folder", path="pets")
 
 
 def test_a_run_is_told_from_its_manifest(prepared: Prepare) -> None:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
+import time
 import tracemalloc
+import weakref
+from concurrent.futures import Future
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,11 +17,11 @@ import pytest
 import torch
 from project import Project
 
-from distillery.core.errors import DamagedArtifact
+from distillery.core.errors import DamagedArtifact, DistilleryError
 from distillery.data.augmentation import augment, decode, identity_view, normalise
 from distillery.data.prepared import DataSetInfo, load_training
 from distillery.data.settings import Augmentation
-from distillery.embeddings.reader import EmbeddingCache
+from distillery.embeddings.reader import EmbeddingCache, Slot
 from distillery.embeddings.slots import slot_name
 from distillery.models.weights import load_network
 from distillery.planning.plan import Plan
@@ -109,7 +115,7 @@ def test_a_flipped_bit_is_noticed(project: Project) -> None:
     path.write_bytes(content)
     reader = opened(project, planned, Artifact(cache.path))
     # Slot 1 is fetched while slot 0 is in use.
-    reader.slot(0, CPU)
+    reader.slot(0, CPU, following=1)
     with pytest.raises(DamagedArtifact, match=r"slot-0001\.parquet: content differs"):
         reader.slot(1, CPU)
 
@@ -141,19 +147,110 @@ def test_an_interrupted_cache_goes_on_with_the_next_slot(
     assert resumed.manifest["files"] == straight.manifest["files"]
 
 
-def test_memory_is_bounded_by_a_slot_and_not_by_their_number(
+def test_no_more_than_two_slots_are_in_memory(
+    shared_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one in use, and the one that is being read or has been."""
+    planned, cache = made(shared_project, ALL_VIEWS, "views-half")
+    reader = opened(shared_project, planned, cache)
+    alive: weakref.WeakSet[Slot] = weakref.WeakSet()
+    most, read, peaks = [], EmbeddingCache._read, []
+
+    def counted(self: EmbeddingCache, number: int) -> Slot:
+        most.append(len(alive) + 1)
+        slot = read(self, number)
+        alive.add(slot)
+        return slot
+
+    monkeypatch.setattr(EmbeddingCache, "_read", counted)
+    for count in (4, 162):
+        tracemalloc.start()
+        for number in range(count):
+            slot = reader.slot(number, CPU, number + 1 if number + 1 < count else None)
+            assert len(slot.logits) == len(slot.embedding)
+            del slot
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert len(most) == 166
+    assert max(most) <= 2
+    assert peaks[1] < 1.5 * peaks[0]
+
+
+def test_only_slots_that_will_be_used_are_read(
+    shared_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned, cache = made(shared_project, ALL_VIEWS, "views-half")
+    reader, asked, read = opened(shared_project, planned, cache), [], EmbeddingCache._read
+
+    def noted(self: EmbeddingCache, number: int) -> Slot:
+        asked.append(number)
+        return read(self, number)
+
+    monkeypatch.setattr(EmbeddingCache, "_read", noted)
+    for number, following in ((3, 3), (3, 4), (4, 0), (7, None)):
+        reader.slot(number, CPU, following)
+    reader._pool.shutdown()
+    # A repeated slot is kept; where the run went elsewhere than it said, the right one is read.
+    assert asked == [3, 4, 0, 7]
+
+
+def test_waiting_for_a_slot_is_counted(
+    shared_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned, cache = made(shared_project, ALL_VIEWS, "views-half")
+    reader, read = opened(shared_project, planned, cache), EmbeddingCache._read
+
+    def slow(self: EmbeddingCache, number: int) -> Slot:
+        time.sleep(0.2)
+        return read(self, number)
+
+    monkeypatch.setattr(EmbeddingCache, "_read", slow)
+    reader.slot(0, CPU, following=1)
+    assert reader.waited >= 0.2
+    first, (_, future) = reader.waited, reader._ahead or (0, Future())
+    future.result()
+    reader.slot(1, CPU)
+    assert reader.waited - first < 0.1
+
+
+def test_a_slot_of_other_views_is_noticed(
     shared_project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planned, cache = made(shared_project, ALL_VIEWS, "views-half")
     reader = opened(shared_project, planned, cache)
-    peaks = []
-    for count in (4, 160):
-        tracemalloc.start()
-        for number in range(count):
-            reader.slot(number, CPU)
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-    assert peaks[1] < 2 * peaks[0] + 100_000
+    swapped = {slot_name(0): slot_name(1)}
+    monkeypatch.setattr(Artifact, "file", lambda self, name: self.path / swapped.get(name, name))
+    with pytest.raises(DamagedArtifact, match=r"0001\.parquet: holds other views than .* slot 0$"):
+        reader.slot(0, CPU)
+
+
+def test_what_cannot_be_written_beside_the_computing_stops_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distillery.embeddings import embed
+
+    def full(*arguments: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(embed, "write_slot", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        made(project, {"!methods": {"kd": {}}}, "tiny")
+
+
+def test_a_cache_that_will_not_fit_on_the_disk_is_refused(
+    project: Project, shared_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {"!methods": {"kd": {}}}
+    planned, there = made(shared_project, changes, "tiny")
+    run = planned.stage("embed")[0]
+    for location in run.inputs.values():
+        project.make(planned, planned.runs[location])
+    size = sum(there.manifest["files"][slot_name(slot)]["size"] for slot in range(3))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=size // 2))
+    with pytest.raises(DistilleryError, match=r"MiB are to be written, but .* MiB are free: make"):
+        stages.execute(project.data, run)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=size))
+    stages.execute(project.data, run)
 
 
 def test_the_identity_view_is_one_of_them() -> None:

@@ -17,7 +17,7 @@ from distillery.data.info import INFO, DataSetInfo
 from distillery.data.prepared import load
 from distillery.embeddings import extract
 from distillery.embeddings.extract import read, resized, seen_info
-from distillery.models import predictions
+from distillery.models import inference, predictions
 from distillery.models.weights import load_network
 from distillery.runs.artifact import Artifact
 from distillery.runs.produce import produce
@@ -183,7 +183,7 @@ def test_the_files_say_what_they_hold_and_are_the_same_each_time(
     schema = pq.read_schema(path)
     assert [str(field.type) for field in schema] == ["int64", "fixed_size_list<element: float>[64]"]
     # Neither the place of an image in a batch nor the number of batches matters.
-    monkeypatch.setattr(extract, "_BATCH", 100)
+    monkeypatch.setattr(inference, "batch_size", lambda images, side: 100)
     info = seen_info(found["network"], found["source"], found["prepared"], "target")
     model = load_network(found["network"], DataSetInfo.load(found["source"]))
     extract._write(tmp_path / "again.parquet", model, load(found["prepared"], "train"), info)

@@ -8,6 +8,7 @@ from helpers import batch_of, context, outputs
 
 from distillery.methods.crd import CRD
 from distillery.methods.kd import KD
+from distillery.methods.parts.nce import Block
 
 
 @adapter("kd")
@@ -35,8 +36,12 @@ def _crd(case: Case, student_dim: int, teacher_dim: int, dim: int) -> CRD:
 
 def _contrast(case: Case, method: CRD, students: torch.Tensor, teachers: torch.Tensor) -> Result:
     index = case.inputs["contrast_idx"]
-    keep = torch.ones_like(index, dtype=torch.bool)
-    terms = method.contrast(students, teachers, case.inputs["idx"], index, keep)
+    # The reference draws with replacement, so that each anchor has a block of its own here.
+    blocks = [
+        Block(rows, torch.tensor([anchor]), torch.ones(1, len(rows)))
+        for anchor, rows in enumerate(index[:, 1:])
+    ]
+    terms = method.contrast(students, teachers, case.inputs["idx"], index[:, 0], blocks)
 
     def banks() -> dict[str, torch.Tensor]:
         method.after_step()

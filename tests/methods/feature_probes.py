@@ -10,8 +10,8 @@ import torch
 from helpers import batch_of
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from torch import Tensor
-from torch.utils._pytree import tree_leaves
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 from distillery.core.measuring import allocated_bytes
 from distillery.methods.base import Batch, Context, Method
@@ -44,6 +44,7 @@ def network(
         in_channels=3,
         image_size=shapes[0][1],
         embedding_dim=embedding,
+        map_shape=(embedding, 2, 2),
         feature_shapes=((2, *shapes[0][1:]), *shapes),
         block_shapes=tuple(shape for shape in shapes for _ in range(2)),
         parameters=0,
@@ -52,7 +53,18 @@ def network(
 
 def context_of(student: ModelSpec, teacher: ModelSpec, **changes: Any) -> Context:
     """Return a context over 40 training images of 4 classes."""
-    built = Context(student, teacher, labels=torch.arange(40) % 4, seed=0)
+    with torch.random.fork_rng():
+        head = nn.Linear(teacher.embedding_dim, teacher.num_classes)
+    built = Context(
+        student,
+        teacher,
+        labels=torch.arange(40) % 4,
+        seed=0,
+        batch_size=6,
+        teacher_head=head,
+        mean=(0.5,) * 3,
+        std=(0.25,) * 3,
+    )
     return replace(built, **changes)
 
 
@@ -76,20 +88,18 @@ def draw_outputs(
         features=tuple(draw(*shape) for shape in spec.feature_shapes),
         preactivations=tuple(draw(*shape) for shape in spec.feature_shapes),
         blocks=tuple(draw(*shape) for shape in spec.block_shapes),
+        last_map=draw(*spec.map_shape),
+        class_maps=draw(spec.num_classes, *spec.map_shape[1:]),
     )
 
 
 def leaves(outputs: Outputs) -> list[Tensor]:
-    return tree_leaves(tuple(outputs))
+    return [leaf for leaf in tree_leaves(tuple(outputs)) if leaf is not None]
 
 
 def reordered(outputs: Outputs, rows: Tensor) -> Outputs:
     """Return the outputs with their rows in another order."""
-    return Outputs(
-        outputs.logits[rows],
-        outputs.embedding[rows],
-        *(tuple(m[rows] for m in maps) for maps in outputs[2:]),
-    )
+    return Outputs(*tree_map_only(Tensor, lambda tensor: tensor[rows], tuple(outputs)))
 
 
 def labelled(rows: int, seed: int = 0) -> Batch:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from feature_probes import context_of, network
 from torch import Tensor
+from torch.utils._pytree import tree_map_only
 
 from distillery.methods import registry
 from distillery.methods.base import Batch, Method
@@ -54,11 +55,7 @@ def build(
 
 def frozen(outputs: Outputs) -> Outputs:
     """Return a teacher's outputs as the trainer hands them over: without gradient."""
-    return Outputs(
-        outputs.logits.detach(),
-        outputs.embedding.detach(),
-        *(tuple(one.detach() for one in maps) for maps in outputs[2:]),
-    )
+    return Outputs(*tree_map_only(torch.Tensor, torch.Tensor.detach, tuple(outputs)))
 
 
 def terms_of(method: Method, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:

@@ -46,6 +46,7 @@ def test_what_the_catalogue_finds_out_by_itself() -> None:
         "ab",
         "fsp",
         "ft",
+        "pad",
         "sskd",
     }
     assert entries["crd"].cache

@@ -5,6 +5,7 @@ import torch
 from helpers import context, outputs
 
 from distillery.core.errors import UserError
+from distillery.methods import crd
 from distillery.methods.base import Batch
 from distillery.methods.crd import CRD, NegativeSampler
 
@@ -13,17 +14,29 @@ def batch_for(labels: torch.Tensor, rows: torch.Tensor, step: int = 0) -> Batch:
     return Batch(position=rows, labels=labels[rows], epoch=0, step=step)
 
 
+def drawn(sampler: NegativeSampler, batch: Batch) -> list[list[int]]:
+    """Return the negatives of each image of a batch."""
+    found: list[list[int]] = [[] for _ in batch.position]
+    for rows, anchors, counts in sampler.draw(batch):
+        for anchor, kept in zip(anchors.tolist(), counts.bool(), strict=True):
+            found[anchor] += rows[kept].tolist()
+    return found
+
+
+@pytest.fixture(params=[7, 4096], ids=["many blocks", "one block"])
+def block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crd, "_BLOCK", request.param)
+
+
+@pytest.mark.usefixtures("block")
 @pytest.mark.parametrize("step", range(20))
 def test_negatives_are_distinct_of_other_classes_and_exactly_k(step: int) -> None:
     labels = torch.arange(100) % 7
     sampler = NegativeSampler(labels, negatives=60, seed=3)
     batch = batch_for(labels, torch.randperm(100)[:16], step)
-    index, keep = sampler.draw(batch)
-    for row in range(16):
-        chosen = index[row][keep[row]]
-        assert len(chosen) == 60
-        assert len(chosen.unique()) == 60
-        assert (labels[chosen] != batch.labels[row]).all()
+    for label, chosen in zip(batch.labels, drawn(sampler, batch), strict=True):
+        assert len(chosen) == len(set(chosen)) == 60
+        assert (labels[chosen] != label).all()
 
 
 def test_negatives_are_uniform_over_the_other_classes() -> None:
@@ -31,8 +44,8 @@ def test_negatives_are_uniform_over_the_other_classes() -> None:
     sampler = NegativeSampler(labels, negatives=5, seed=0)
     counts = torch.zeros(40)
     for step in range(4000):
-        index, keep = sampler.draw(batch_for(labels, torch.tensor([0]), step))
-        counts += torch.bincount(index[keep], minlength=40)
+        (chosen,) = drawn(sampler, batch_for(labels, torch.tensor([0]), step))
+        counts[chosen] += 1
     assert counts[:10].sum() == 0
     expected = 4000 * 5 / 30
     assert (counts[10:] - expected).abs().max() < 5 * expected**0.5
@@ -42,9 +55,9 @@ def test_the_draw_depends_on_the_step_alone() -> None:
     labels = torch.arange(50) % 5
     sampler = NegativeSampler(labels, negatives=20, seed=1)
     batch = batch_for(labels, torch.arange(8), step=4)
-    first = sampler.draw(batch)[0]
-    sampler.draw(batch_for(labels, torch.arange(8), step=5))
-    assert torch.equal(first, sampler.draw(batch)[0])
+    first = drawn(sampler, batch)
+    assert first != drawn(sampler, batch_for(labels, torch.arange(8), step=5))
+    assert first == drawn(sampler, batch)
 
 
 def test_same_class_positives() -> None:
@@ -62,9 +75,7 @@ def test_without_labels_negatives_are_all_other_images() -> None:
     labels = torch.zeros(21, dtype=torch.long)
     method = make(labels, negatives_from="all")
     batch = batch_for(labels, torch.tensor([3, 8]))
-    index, keep = method.negatives.draw(batch)
-    for row, place in enumerate((3, 8)):
-        chosen = index[row][keep[row]].tolist()
+    for place, chosen in zip((3, 8), drawn(method.negatives, batch), strict=True):
         assert sorted(chosen) == [image for image in range(21) if image != place]
     with pytest.raises(UserError, match="only 0 training images are of other classes"):
         make(labels)

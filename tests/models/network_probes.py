@@ -29,5 +29,5 @@ def shapes(maps: tuple[Tensor, ...]) -> tuple[tuple[int, ...], ...]:
 
 
 def flat(outputs: Outputs) -> list[Tensor]:
-    logits, embedding, *maps = outputs
+    logits, embedding, *maps = outputs[:5]
     return [logits, embedding, *(each for group in maps for each in group)]

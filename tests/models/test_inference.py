@@ -9,7 +9,7 @@ import torch
 from distillery.data.augmentation import normalise
 from distillery.data.info import DataSetInfo
 from distillery.data.prepared import ImageSet
-from distillery.models.inference import in_batches, infer, normalised, predict
+from distillery.models.inference import batch_size, in_batches, infer, normalised, predict
 from distillery.models.registry import build
 
 INFO = DataSetInfo(
@@ -72,3 +72,12 @@ def test_gradients_come_back_after_inference() -> None:
         # Whoever uses the outputs is not in inference mode.
         assert torch.is_grad_enabled()
         assert not torch.is_inference_mode_enabled()
+
+
+def test_batches_are_smaller_where_images_are_larger() -> None:
+    def batch(side: int, shown: int | None = None) -> int:
+        pixels = torch.empty(2, side, side, 3, dtype=torch.uint8)
+        return batch_size(ImageSet(pixels, torch.arange(2), torch.arange(2)), shown)
+
+    assert [batch(side) for side in (8, 32, 64, 224)] == [1000, 128, 32, 8]
+    assert batch(8, shown=32) == batch(32)

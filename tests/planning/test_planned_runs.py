@@ -118,6 +118,7 @@ def test_settings_are_those_of_the_stage_with_nothing_left_open(shared_project: 
         },
         "methods": {**FOUR, "crd-kd": {**FOUR["crd"], "method": "crd", "weights": {"kd": 1}}},
         "protocols": {"transfer": {"options": {"data": "shapes"}}},
+        "tuning": {"pair": "p", "methods": {"kd": {"vary": {"options": {"temperature": [2, 4]}}}}},
     }
     planned = shared_project.plan(changes, "settings")
     assert {run.stage for run in planned.runs.values()} == set(STAGES)

@@ -78,6 +78,8 @@ def make_study(
                 for name, axes in ablations.items()
             },
             "sections": {},
+            "claims": [],
+            "published": {"note": "Nothing like it was published.", "numbers": []},
         }
     )
 

@@ -53,3 +53,25 @@ def test_digits_follow_the_size_of_the_numbers() -> None:
     assert formatting.digits_for([71.2, math.nan]) == 2
     assert formatting.digits_for([0.031]) == 4
     assert formatting.digits_for([]) == 4
+
+
+@pytest.mark.parametrize(
+    ("caption", "written"),
+    [
+        (
+            "Accuracy: mean and standard deviation over seeds, and runs.",
+            "Accuracy: one seed, and runs.",
+        ),
+        ("It is so. Mean ± standard deviation over seeds.", "It is so. One seed."),
+        ("Steps, all as means over seeds.", "Steps, all of one seed."),
+        ("Steps of the students.", "Steps of the students."),
+    ],
+)
+def test_captions_can_be_of_one_seed(caption: str, written: str) -> None:
+    assert formatting.of_one_seed(caption) == written
+
+
+def test_intervals_and_p_values() -> None:
+    assert formatting.interval(-0.204, 1.5, sign=True) == "−0.20 … +1.50"
+    assert formatting.interval(math.nan, math.nan) == "–"
+    assert [formatting.p_value(p) for p in (0.0004, 0.0126, math.nan)] == ["< 0.001", "0.013", "–"]

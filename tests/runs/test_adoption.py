@@ -21,6 +21,8 @@ from distillery.runs.artifact import MANIFEST, Artifact, is_complete, published
 from distillery.runs.run import Run
 
 CHANGES = {"!methods": {"kd": {}}}
+# What of a manifest makes the run.
+_OF_RUN = ("stage", "folder", "slug", "settings", "inputs", "code")
 
 
 class Earlier(NamedTuple):
@@ -44,11 +46,14 @@ class Earlier(NamedTuple):
         return self.data / self.old[self.of_stage(stage).location] / MANIFEST
 
     def rewrite(self, stage: str, change: Callable[[dict[str, Any]], Any]) -> None:
-        """Change a manifest, as if earlier code had written something else."""
+        """Change a manifest, as if earlier code had written something else, under its own key."""
         path = self.manifest(stage)
         manifest = json.loads(path.read_text())
         change(manifest)
-        path.write_text(json.dumps(manifest))
+        run = Run(**{name: manifest[name] for name in _OF_RUN})
+        path.write_text(json.dumps({**manifest, "key": run.key}))
+        path.parent.rename(self.data / run.location)
+        self.old[self.of_stage(stage).location] = run.location
 
     def rewrite_metrics(self, stage: str, name: str, factor: float) -> None:
         """Change a number among the results, and its checksum."""
@@ -83,7 +88,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Earlier:
 def earlier(original: Earlier, tmp_path: Path) -> Earlier:
     copy = tmp_path / "data"
     shutil.copytree(original.data, copy)
-    return original._replace(data=copy)
+    return original._replace(data=copy, old=dict(original.old))
 
 
 def sums(data: Path) -> dict[str, str]:

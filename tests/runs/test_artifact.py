@@ -9,6 +9,7 @@ from toy_runs import make_run, write_value
 
 from distillery.core.errors import DamagedArtifact, UserError
 from distillery.runs.artifact import MANIFEST, Artifact
+from distillery.runs.housekeeping import verify
 from distillery.runs.produce import produce
 
 
@@ -50,6 +51,48 @@ def test_a_manifest_of_another_run_is_refused(tmp_path: Path) -> None:
     (second / MANIFEST).write_bytes((first / MANIFEST).read_bytes())
     with pytest.raises(DamagedArtifact, match="not the manifest of this run"):
         Artifact(second)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("settings", {"value": 2}),
+        ("inputs", {"a": f"toys/x-{'0' * 16}"}),
+        ("code", "d"),
+        ("stage", "other"),
+        ("key", ""),
+        ("key", "last"),
+        ("slug", "other"),
+        ("settings", None),
+        ("inputs", []),
+        ("record", None),
+        ("adopted_from", {}),
+        ("files", []),
+        ("files", None),
+        ("files", {"../../x": {"size": 1, "sha256": ""}}),
+        ("files", {"/etc/passwd": {"size": 1, "sha256": ""}}),
+        ("files", {"": {"size": 1, "sha256": ""}}),
+        ("files", {"value.json": {"size": "1", "sha256": ""}}),
+        ("files", {"value.json": 1}),
+    ],
+)
+def test_a_manifest_is_held_against_its_own_key(tmp_path: Path, name: str, value: Any) -> None:
+    path = produce(tmp_path, make_run(), write_value)
+    manifest = json.loads((path / MANIFEST).read_text())
+    wrong = manifest["key"][-1] if value == "last" else value
+    (path / MANIFEST).write_text(json.dumps({**manifest, name: wrong}))
+    with pytest.raises(DamagedArtifact, match=r"manifest\.json: .*delete the folder"):
+        Artifact(path)
+    checked, problems = verify(tmp_path)
+    assert (checked, len(problems)) == (1, 1)
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, '{"a": NaN}', "\ud800"])
+def test_a_manifest_that_is_none_is_refused(tmp_path: Path, content: str) -> None:
+    path = produce(tmp_path, make_run(), write_value)
+    (path / MANIFEST).write_bytes(content.encode(errors="surrogatepass"))
+    with pytest.raises(DamagedArtifact, match="delete the folder"):
+        Artifact(path)
 
 
 def _checked(checked: int, of: int) -> dict[str, Any]:

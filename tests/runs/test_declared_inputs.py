@@ -61,6 +61,10 @@ def planned(project: Project) -> Plan:
                 if name not in STUDIES
             },
             "report": {"baseline": "kd"},
+            "tuning": {
+                "pair": "p",
+                "methods": {"kd": {"vary": {"options": {"temperature": [2, 4]}}}},
+            },
         }
     )
 

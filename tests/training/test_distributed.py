@@ -214,7 +214,7 @@ def _work(rank: int, scratch: Path, port: int, stop_after: int) -> None:
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank))
     loop.training_step = stopping_after(stop_after)
     # Both measure a share of the test images.
-    training_run.TEST_BATCH = 100
+    training_run.batch_size = lambda images: 100
     worker.main(scratch)
 
 

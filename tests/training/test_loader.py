@@ -10,10 +10,11 @@ from project import Project
 
 from distillery.data.prepared import DataSetInfo, ImageSet, load_training
 from distillery.data.settings import Augmentation
-from distillery.embeddings.reader import EmbeddingCache
+from distillery.embeddings.reader import EmbeddingCache, Slot
 from distillery.embeddings.views import ViewSchedule
 from distillery.runs.artifact import Artifact
 from distillery.training.loader import ViewLoader
+from distillery.training.loop import Phase
 
 
 @pytest.mark.parametrize("processes", [2, 3])
@@ -71,4 +72,27 @@ def test_a_cache_of_other_views_is_refused(shared_project: Project) -> None:
     (teacher,) = next(loader(0).epoch(0)).teachers
     assert teacher.logits.shape == (32, 10)
     with pytest.raises(ValueError, match="the cached views differ from the run's schedule"):
-        next(loader(1).epoch(0))
+        loader(1)
+
+
+def test_a_run_reads_the_slots_of_its_epochs_and_no_other(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = project.plan({"!methods": {"kd": {}}, "embeddings": {"slots": 2}})
+    (run,) = planned.stage("train-student")
+    asked, read = [], EmbeddingCache._read
+
+    def noted(self: EmbeddingCache, number: int) -> Slot:
+        asked.append(number)
+        return read(self, number)
+
+    monkeypatch.setattr(EmbeddingCache, "_read", noted)
+    student = project.make(planned, run)
+    assert asked == [0, 1, 0]
+    assert student.manifest["record"]["seconds_waited_for_cache"] >= 0
+
+
+def test_a_first_stage_is_followed_by_the_first_epoch_of_the_next() -> None:
+    first, last = (Phase("x", 2, lambda _: 0.1, [], then) for then in (0, None))
+    assert [first.following(epoch) for epoch in range(2)] == [1, 0]
+    assert [last.following(epoch) for epoch in range(2)] == [1, None]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,11 +19,14 @@ from safetensors.torch import load_file
 from stopping import stopping_after
 
 from distillery.core.errors import DistilleryError, Interrupted
+from distillery.models.base import Outputs
+from distillery.models.inference import infer
 from distillery.planning.plan import Plan
 from distillery.runs import stages
 from distillery.runs.artifact import Artifact
 from distillery.runs.run import Run
 from distillery.training import loop
+from distillery.training import run as training_run
 
 METHODS = {
     "ce": {},
@@ -187,9 +192,17 @@ def test_validation_is_measured_when_held_out(project: Project) -> None:
     assert 0 < metrics["validation_top1"] <= 100
 
 
-def test_mixed_precision_trains_about_as_single_precision_does(
-    shared_project: Project, planned: Plan, project: Project
+def test_mixed_precision_trains_and_is_measured_about_as_single_precision_is(
+    shared_project: Project, planned: Plan, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    measured_in = set()
+
+    def watched(*given: Any) -> Iterator[Outputs]:
+        for outputs in infer(*given):
+            measured_in.add(outputs.logits.dtype)
+            yield outputs
+
+    monkeypatch.setattr(training_run, "infer", watched)
     single = shared_project.make(planned, student(planned, "crd-kd")).json("metrics.json")
     mixed = project.plan({"methods": METHODS, "compute": {"precision": "bf16"}})
     # A process keeps the precision of its first run, and a test is not a process.
@@ -198,6 +211,36 @@ def test_mixed_precision_trains_about_as_single_precision_does(
     AcceleratorState._reset_state(reset_partial_state=True)
     assert metrics["loss"] == pytest.approx(single["loss"], rel=0.02)
     assert metrics["loss"] != single["loss"]
+    assert metrics["test_top1"] == pytest.approx(single["test_top1"], abs=5)
+    assert measured_in == {torch.bfloat16}
+
+
+@pytest.mark.slow
+def test_a_compiled_student_trains_as_an_eager_one_and_resumes_with_the_same_bits(
+    shared_project: Project,
+    planned: Plan,
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    eager = shared_project.make(planned, student(planned, "crd-kd"))
+    compiled = project.plan({"methods": METHODS, "compute": {"compile": True}})
+    run = student(compiled, "crd-kd")
+    assert run.key != eager.key
+    found = project.make(compiled, run)
+    assert found.manifest["files"].keys() == eager.manifest["files"].keys()
+    one, other = (load_file(each.file("model.safetensors")) for each in (eager, found))
+    assert one.keys() == other.keys()
+    loss, expected = (each.json("metrics.json")["loss"] for each in (found, eager))
+    assert loss == pytest.approx(expected, rel=1e-3)
+    shutil.rmtree(project.data / run.location)
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "training_step", stopping_after(2))
+        with pytest.raises(Interrupted):
+            stages.execute(project.data, run)
+    # What was compiled in this process is compiled anew, as after a kill.
+    torch.compiler.reset()
+    resumed = Artifact(stages.execute(project.data, run))
+    assert resumed.manifest["files"] == found.manifest["files"]
 
 
 def test_live_teachers_see_the_channels_of_their_student(shared_project: Project) -> None:

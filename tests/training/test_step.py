@@ -27,12 +27,25 @@ def distilled_with(name: str) -> tuple[Distiller, Teacher]:
     spec, teacher_spec = (describe(arch, CLASSES, 3, SIDE) for arch in ("resnet8", "resnet14"))
     network = build("resnet14", num_classes=CLASSES).eval().requires_grad_(False)
     method = methods.load(name)
-    context = Context(spec, teacher_spec, LABELS, seed=0, teacher_network=network)
+    arch = method.student_arch(method.Options(), spec, teacher_spec)
+    context = Context(
+        describe(arch, CLASSES, 3, SIDE),
+        teacher_spec,
+        LABELS,
+        seed=0,
+        batch_size=16,
+        teacher_network=network,
+        teacher_head=network.head,
+        mean=(0.5,) * 3,
+        std=(0.25,) * 3,
+    )
     # By default there are more negatives than images here.
     count = method.Options.model_fields.get("negatives")
     options = method.Options(**({"negatives": 16} if count and count.annotation is int else {}))
-    student = build("resnet8", num_classes=CLASSES)
-    distiller = Distiller(student, [method(options, context)], Weights()).train()
+    student = build(arch, num_classes=CLASSES)
+    teaching = method(options, context)
+    teaching.prepare_student(student)
+    distiller = Distiller(student, [teaching], Weights()).train()
     return distiller, Teacher(teacher_spec, network)
 
 

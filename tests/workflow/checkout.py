@@ -51,24 +51,27 @@ class Checkout:
         identity = ("-c", "user.name=t", "-c", "user.email=t@example.org")
         self.run("git", *identity, "commit", "--quiet", "--message", "state")
 
-    def run(self, *command: str, fails: bool = False) -> str:
+    def run(
+        self, *command: str, fails: bool = False, environment: dict[str, str] | None = None
+    ) -> str:
         """Run a program in the checkout and return what it prints."""
         programs = Path(sys.executable).parent
-        environment = {
+        surroundings = {
             **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
             "OMP_NUM_THREADS": "1",
             "GIT_CONFIG_COUNT": "1",
             "GIT_CONFIG_KEY_0": "safe.directory",
             "GIT_CONFIG_VALUE_0": "*",
+            **(environment or {}),
         }
         if command[0] == "distillery":
             # As after `uv sync` in this checkout; Snakemake has to find the sources by itself.
-            environment["PYTHONPATH"] = str(self.folder / "src")
+            surroundings["PYTHONPATH"] = str(self.folder / "src")
         done = subprocess.run(
             command,
             cwd=self.folder,
-            env=environment,
+            env=surroundings,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +14,8 @@ from checkout import Checkout
 from project import Project
 from ruamel.yaml import YAML
 
-from distillery.planning.batches import batches_of
+from distillery import workflow
+from distillery.planning.batches import Size, batches_of
 from distillery.runs.run import Run
 from distillery.runs.stages import STAGES
 from distillery.workflow import Graph
@@ -23,22 +27,22 @@ def of(run: Run) -> Any:
     return SimpleNamespace(batch=run.name)
 
 
-def graph(project: Project, largest_batch: int = 1) -> Graph:
+def graph(project: Project, largest: int = 1) -> Graph:
     protocols = {"classification": {}, "computation": {}, "attention-maps": {}, "transfer": {}}
     planned = project.plan({"compute": {"threads": TRAINING_THREADS}, "protocols": protocols})
-    return Graph(planned, str(project.data), largest_batch)
+    return Graph(planned, str(project.data), Size(largest))
 
 
 def test_finished_runs_make_no_work_and_a_batch_computes_the_others(project: Project) -> None:
-    planned = graph(project, largest_batch=8).plan
+    planned = graph(project, largest=8).plan
     teacher = planned.stage("train-teacher")[0]
     project.make(planned, teacher)
-    started = graph(project, largest_batch=8)
+    started = graph(project, largest=8)
     done = f"{project.data}/{teacher.location}/manifest.json"
     assert done in started.results("teachers")
     (classified,) = (
         batch
-        for batch in batches_of(planned.runs.values(), 8)
+        for batch in batches_of(planned.runs.values(), Size(8))
         if batch.runs[0].settings.get("protocol") == "classification"
     )
     wildcards = SimpleNamespace(batch=classified.name)
@@ -47,10 +51,10 @@ def test_finished_runs_make_no_work_and_a_batch_computes_the_others(project: Pro
     assert done in started.inputs(str)(wildcards)
     evaluated = next(run for run in classified.runs if run.inputs["network"] == teacher.location)
     project.make(planned, evaluated)
-    marker = Path(started.marker.format(batch=classified.name))
-    marker.parent.mkdir()
+    marker = Path(started.marker(STAGES["evaluate"]).format(batch=classified.name))
+    marker.parent.mkdir(parents=True)
     marker.touch()
-    later = graph(project, largest_batch=8)
+    later = graph(project, largest=8)
     assert later.runs(wildcards) == [run.name for run in classified.runs if run != evaluated]
     # What an earlier call left says nothing of a batch of which a run is missing.
     later.forget_outdated()
@@ -68,8 +72,22 @@ def test_runs_ask_for_what_their_stage_says(project: Project) -> None:
     assert {name for name, stage in STAGES.items() if not stage.gpu} == {
         "prepare",
         "split",
+        "select",
         "collect",
     }
+
+
+def test_decoding_asks_for_all_cores(project: Project) -> None:
+    """On a cluster, which has no such number, for those of a training run."""
+    folder = {"source": "image-folder", "path": "pets", "image_size": 8}
+    threads = {"compute": {"threads": TRAINING_THREADS}}
+    asked = {}
+    for data in ({}, {"!data": folder}):
+        planned = Graph(project.plan({**threads, **data}), str(project.data), 1)
+        (run,) = planned.plan.stage("prepare")
+        stage = STAGES["prepare"]
+        asked[run.slug] = [planned.threads(stage, cores)(of(run)) for cores in (CORES, None)]
+    assert asked == {"digits": [1, 1], "image-folder": [CORES, TRAINING_THREADS]}
 
 
 def test_evaluations_ask_for_what_their_protocol_says(project: Project) -> None:
@@ -87,6 +105,45 @@ def test_evaluations_ask_for_what_their_protocol_says(project: Project) -> None:
     assert asked["attention-maps"] == (1, 1)
     # A cluster has no number of cores; there the usual ones have to do.
     assert {planned.threads(stage, None)(of(run)) for run in planned.plan.stage("evaluate")} == {1}
+
+
+def test_lanes_take_threads_and_memory_as_several_runs_do(project: Project) -> None:
+    """And are no more than there are runs, or cores."""
+    changes = {"!methods": {"ce": {}}, "seeds": [0, 1, 2], "compute": {"threads": 2}}
+    planned = Graph(project.plan(changes), str(project.data), Size(8, lanes=4))
+    stage = STAGES["train-student"]
+    (batch,) = batches_of(planned.plan.stage(stage.name), planned.size)
+    wildcards = SimpleNamespace(batch=batch.name)
+    assert planned.threads(stage, CORES)(wildcards) == 3 * 2
+    assert planned.memory(stage)(wildcards) == 3 * stage.memory_mb
+    assert planned.runtime(stage)(wildcards) == stage.runtime
+    assert [planned.lanes(stage)(wildcards, threads) for threads in (1, 2, 5, 6)] == [1, 1, 2, 3]
+    evaluated = STAGES["evaluate"]
+    for each in batches_of(planned.plan.stage("evaluate"), planned.size):
+        assert planned.lanes(evaluated)(SimpleNamespace(batch=each.name), CORES) == 1
+
+
+def test_what_others_wait_for_comes_first(project: Project) -> None:
+    planned = graph(project)
+    order = sorted(STAGES.values(), key=planned.priority, reverse=True)
+    assert [stage.name for stage in order] == list(STAGES)
+
+
+def test_other_machines_get_one_run_a_job_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv(workflow.SIZE_OF_JOBS, raising=False)
+    asked = {
+        (None, None, 2): Size(workflow.LARGEST_BATCH, 1, 2),
+        (4, 3, 2): Size(4, 3, 2),
+        (None, None, None): Size(1, 1, 1),
+        (16, 8, None): Size(16, 8, 1),
+    }
+    for (batch, lanes, cores), size in asked.items():
+        monkeypatch.setenv(workflow.SIZE_OF_JOBS, "of an earlier call")
+        assert workflow.size_of_jobs(batch, lanes, cores, is_first=True) == size
+        # A job there has cores, but neither `batch` nor `lanes`.
+        assert workflow.size_of_jobs(None, None, 4, is_first=False) == size
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +166,22 @@ def test_a_params_file_is_read_and_its_name_may_hold_spaces(checkout: Checkout) 
     assert "exec distillery run digits-resnet8-ce-s0-" in said
     assert "--params 'params/my own.yaml' --logs logs > logs/train-student/" in said
     assert "reports/other/index.html" in said
+
+
+def test_a_job_on_another_machine_finds_its_batch(checkout: Checkout) -> None:
+    """As Snakemake calls itself there, with what the first call left in the environment."""
+    methods = {"ce": {}, "kd": {}}
+    checkout.write_params({"name": "many", "methods": methods, "seeds": [0, 1, 2]}, "many")
+    given = ("--configfile", "params/many.yaml", "-n", "-p")
+    said = checkout.snakemake(*given, "--resources", "batch=3", "lanes=2")
+    assert said.count("--lanes 2") == 2
+    (name, *_) = re.findall(r"logs/train-student/(3-runs-\w+)\.log", said)
+    there = ("--mode", "remote", "--target-jobs", f"train_student:batch={name}")
+    size = Size(3, 2, 2)
+    size_there = {workflow.SIZE_OF_JOBS: json.dumps(asdict(size))}
+    assert "--lanes 2" in checkout.run(
+        "snakemake", "--cores", "2", *given, *there, environment=size_there
+    )
 
 
 def test_lint_finds_nothing_but_that_the_environment_is_the_locked_one(checkout: Checkout) -> None:

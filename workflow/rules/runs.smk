@@ -7,25 +7,28 @@ for stage in GRAPH.stages:
         input:
             GRAPH.inputs(ancient),
         output:
-            touch(GRAPH.marker),
+            touch(GRAPH.marker(stage)),
         log:
             f"logs/{stage.name}/{{batch}}.log",
         benchmark:
             f"logs/benchmarks/{stage.name}/{{batch}}.tsv"
         wildcard_constraints:
-            batch=GRAPH.names(stage),
+            batch="[^/]+",
+        priority: GRAPH.priority(stage)
         threads: GRAPH.threads(stage, CORES)
         resources:
             gpu=GRAPH.gpu(stage),
-            mem_mb=stage.memory_mb,
+            mem_mb=GRAPH.memory(stage),
             runtime=GRAPH.runtime(stage),
         params:
             file=PARAMS,
             runs=GRAPH.runs,
+            lanes=GRAPH.lanes(stage),
         message:
             f"{stage.doing} {{params.runs}}"
         shell:
-            "exec distillery run {params.runs} --params {params.file:q} --logs logs > {log:q} 2>&1"
+            "exec distillery run {params.runs} --lanes {params.lanes} --params {params.file:q}"
+            " --logs logs > {log:q} 2>&1"
 
 
 # The runs of one folder, which is a stage of dvc.yaml.

@@ -11,7 +11,8 @@ def as_column(matrix: np.ndarray) -> pa.FixedSizeListArray:
     return pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1)), matrix.shape[1])
 
 
-def as_matrix(column: pa.ChunkedArray) -> np.ndarray:
+def as_matrix(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
     """Return a column of N lists of D numbers as a matrix (N, D), which cannot be written to."""
-    values: np.ndarray = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    values: np.ndarray = whole.flatten().to_numpy(zero_copy_only=False)
     return values.reshape(len(column), -1)

@@ -21,6 +21,7 @@ from distillery.core.errors import UserError
 from distillery.core.locks import try_lock
 
 _POLL_SECONDS = 1.0
+_LEASED = "DISTILLERY_DEVICE_IS_LEASED"
 _held: list[Any] = []
 
 
@@ -37,7 +38,12 @@ def describe(device: torch.device) -> str:
 
 
 def lease_one() -> int:
-    """Lease one visible accelerator for the life of this process and return its number."""
+    """Lease one visible accelerator for the life of this process and return its number.
+
+    Those that ``lease_for_lanes`` was called for have it already.
+    """
+    if os.environ.get(_LEASED):
+        return 0
     with contextlib.ExitStack() as stack:
         number = stack.enter_context(lease(_visible_ids(), _lock_folder()))
         _held.append(stack.pop_all())
@@ -50,6 +56,17 @@ def lease_for_children(count: int) -> str:
     chosen = stack.enter_context(lease_several(_visible_ids(), count, _lock_folder()))
     _held.append(stack)
     return ",".join(chosen)
+
+
+def lease_for_lanes() -> dict[str, str]:
+    """Lease one accelerator, if there is any, for several children that compute on it together.
+
+    Returns:
+        What the children need in their environment: with it ``lease_one`` takes that device.
+    """
+    if not torch.cuda.is_available():
+        return {}
+    return {"CUDA_VISIBLE_DEVICES": lease_for_children(1), _LEASED: "yes"}
 
 
 @contextlib.contextmanager

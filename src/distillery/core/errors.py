@@ -34,6 +34,10 @@ class UnknownName(UserError):
         super().__init__(f"unknown {kind} '{found}'{hint} (allowed: {', '.join(names)})")
 
 
+class Diverged(DistilleryError):
+    """A loss or a weight is no longer finite."""
+
+
 class DamagedArtifact(DistilleryError):
     """An artifact on disk does not match its manifest. Exit status 3."""
 

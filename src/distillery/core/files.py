@@ -5,9 +5,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+from distillery.core.errors import DistilleryError
+
+_CHUNK = 2**18
 
 
 @contextlib.contextmanager
@@ -36,10 +41,14 @@ def write_atomically(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def checksum(path: Path) -> str:
+def checksum(path: Path | str) -> str:
     """Return the SHA-256 of a file as hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    # Without buffers of its own, which for small files take longer than the file.
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+        while content := file.read(_CHUNK):
+            digest.update(content)
+    return digest.hexdigest()
 
 
 def fsync(path: Path) -> None:
@@ -49,3 +58,23 @@ def fsync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def require_space(folder: Path, size: int) -> None:
+    """Refuse to begin what will not fit on the disk.
+
+    Args:
+        folder: where it is to be written.
+        size: how many bytes that takes, about.
+
+    Raises:
+        DistilleryError: fewer are free.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        needed, left = (f"{count / 2**20:,.0f} MiB" for count in (size, free))
+        raise DistilleryError(
+            f"{folder}: about {needed} are to be written, but {left} are free: make room on this "
+            "disk (`distillery gc` lists runs that are not needed), or link the data folder to a "
+            "larger one"
+        )

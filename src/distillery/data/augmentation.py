@@ -36,6 +36,10 @@ class CropFlip:
         """Return the same crops on ``device``."""
         return CropFlip(self.top.to(device), self.left.to(device), self.flip.to(device))
 
+    def of(self, rows: Tensor) -> CropFlip:
+        """Return the crops of some of the images, ``rows`` (M,) int64."""
+        return CropFlip(self.top[rows], self.left[rows], self.flip[rows])
+
 
 def crop_parameters(
     view: Tensor, augmentation: Augmentation, shape: tuple[int, int]

@@ -55,6 +55,12 @@ class Boxes:
             self.flip.to(device),
         )
 
+    def of(self, rows: Tensor) -> Boxes:
+        """Return the boxes of some of the images, ``rows`` (M,) int64."""
+        return Boxes(
+            self.top[rows], self.left[rows], self.height[rows], self.width[rows], self.flip[rows]
+        )
+
 
 def draw(view: Tensor, augmentation: Augmentation, shape: tuple[int, int]) -> Boxes:
     """Return the boxes that view numbers stand for.

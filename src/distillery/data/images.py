@@ -23,21 +23,30 @@ _TOO_DEEP = {"I", "F", "I;16", "I;16B", "I;16L"}
 class ImageFiles:
     """Images in files, each decoded when it is asked for."""
 
-    def __init__(self, tree: Tree, names: Sequence[str]) -> None:
+    def __init__(self, tree: Tree, names: Sequence[str], side: int | None = None) -> None:
+        """List images.
+
+        Args:
+            tree: where they are.
+            names: their files.
+            side: height and width to resize them to, as ``resized`` does; None: as they are.
+        """
         self._tree = tree
         self._names = names
+        self._side = side
 
     def __getitem__(self, number: int, /) -> np.ndarray:
         """Return an image, (H, W, 1) when its file is grey, else (H, W, 3), uint8."""
-        return _decode(self._tree.read(self._names[number]), self.name(number))
+        return _decode(self._tree.read(self._names[number]), self.name(number), self._side)
 
     def name(self, number: int) -> str:
         """Return the name of an image's file."""
         return self._tree.show(self._names[number])
 
-    def part(self, labels: Sequence[int]) -> RawPart:
-        """Return these images with their labels."""
-        return RawPart(np.asarray(labels, dtype=np.int64), self, self.name)
+    def part(self, labels: Sequence[int], side: int | None = None) -> RawPart:
+        """Return these images with their labels, resized to ``side`` if it is given."""
+        images = ImageFiles(self._tree, self._names, side)
+        return RawPart(np.asarray(labels, dtype=np.int64), images, self.name)
 
 
 def is_image(name: str) -> bool:
@@ -78,19 +87,29 @@ def resized(image: np.ndarray, side: int) -> np.ndarray:
     """
     if image.shape[:2] == (side, side):
         return image
-    method = Image.Resampling.BOX if min(image.shape[:2]) >= side else Image.Resampling.BILINEAR
+    if image.shape[2] == 3:
+        return np.asarray(_resized(Image.fromarray(image), side))
     # Plane by plane: Pillow would take a fourth channel for opacity and weight the others by it.
     planes = (Image.fromarray(plane) for plane in np.moveaxis(image, 2, 0))
-    return np.stack([np.asarray(each.resize((side, side), method)) for each in planes], axis=2)
+    return np.stack([np.asarray(_resized(each, side)) for each in planes], axis=2)
 
 
-def _decode(content: bytes, name: str) -> np.ndarray:
+def _resized(image: Image.Image, side: int) -> Image.Image:
+    if image.size == (side, side):
+        return image
+    method = Image.Resampling.BOX if min(image.size) >= side else Image.Resampling.BILINEAR
+    return image.resize((side, side), method)
+
+
+def _decode(content: bytes, name: str, side: int | None) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
             if image.mode in _TOO_DEEP:
                 raise ValueError(f"more than 8 bits a channel, mode {image.mode}")
             mode = "L" if image.mode in _GREY else "RGB"
-            pixels = np.asarray(image if image.mode == mode else image.convert(mode))
+            plain = image if image.mode == mode else image.convert(mode)
+            # Before the pixels leave Pillow: to give them back takes half as long as decoding.
+            pixels = np.asarray(_resized(plain, side) if side else plain)
     except UnidentifiedImageError:
         raise UserError(f"{name}: not an image of a known format") from None
     # Pillow's decoders raise whatever they stumble over.

@@ -2,8 +2,8 @@
 
 Each part is a Parquet file with the columns ``index`` (int32, 0 to N-1), ``label`` (int32) and
 ``image`` (H * W * C bytes, row by row). Images stream through in groups of rows, so that memory
-does not depend on the size of the set. Images that are to be streamed later, too, are no column but
-a file of their own (see ``stored``).
+does not depend on the size of the set; the job's cores decode them. Images that are to be streamed
+later, too, are no column but a file of their own (see ``stored``).
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from distillery.core.errors import UserError
+from distillery.core.files import require_space
+from distillery.core.processes import available_cores
 from distillery.data import registry
 from distillery.data.colour import stored_lab
+from distillery.data.decoding import Images, decoded_groups
 from distillery.data.files import RawFiles
 from distillery.data.images import resized, with_channels
 from distillery.data.info import INFO, DataSetInfo, Part, part_file, stream_file
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
 _GROUP_ROWS = 4096
 _GROUP_BYTES = 2**26
 _LARGEST_IN_MEMORY = 2**32
+# Starting a process takes as long as decoding some tens of images.
+_IMAGES_A_PROCESS = 512
 
 Settings = Source
 
@@ -50,8 +55,11 @@ def run(work: Workspace) -> None:
     with RawFiles.opened(work.raw, work.scratch) as raw:
         data = _read(settings, raw)
         form = _Form.of(data, settings)
-        train = _write(work.out, "train", data.train, form)
-        test = _write(work.out, "test", data.test, form)
+        pixels = sum(len(part.labels) for part in (data.train, data.test)) * math.prod(form.shape)
+        require_space(work.out, pixels)
+        cores = available_cores() if settings.facts.decoded else 1
+        train = _write(work.out, "train", data.train, form, cores)
+        test = _write(work.out, "test", data.test, form, cores)
     mean, std = _normalisation(data, train, form)
     info = DataSetInfo(
         name=data.name,
@@ -142,17 +150,27 @@ class _Summary:
     sums: list[int] = field(default_factory=list)
     squares: list[int] = field(default_factory=list)
 
-    def add(self, images: np.ndarray) -> None:
-        """Take account of images (n, H, W, C)."""
-        channels = images.shape[-1]
-        pixels = images.reshape(-1, channels)
+    @classmethod
+    def of(cls, images: np.ndarray) -> _Summary:
+        """Return what images (n, H, W, C) say."""
+        _, height, width, channels = images.shape
+        # Rows of pixels are added up first: over channels alone it takes ten times as long.
+        rows = images.reshape(-1, width * channels)
         # 255 squared still fits 16 bits.
-        powers = pixels, np.square(pixels, dtype=np.uint16)
-        sums, squares = (power.sum(axis=0, dtype=np.int64).tolist() for power in powers)
-        self.pixels += len(pixels)
-        self.sums = _added(self.sums or [0] * channels, sums)
-        self.squares = _added(self.squares or [0] * channels, squares)
-        self.digests += [hashlib.blake2b(image, digest_size=16).digest() for image in images]
+        powers = rows, np.square(rows, dtype=np.uint16)
+        sums, squares = (
+            power.sum(axis=0, dtype=np.int64).reshape(width, channels).sum(axis=0).tolist()
+            for power in powers
+        )
+        digests = [hashlib.blake2b(image, digest_size=16).digest() for image in images]
+        return cls(digests, len(images) * height * width, sums, squares)
+
+    def add(self, other: _Summary) -> None:
+        """Take account of what was learned of more images."""
+        self.digests += other.digests
+        self.pixels += other.pixels
+        self.sums = _added(self.sums or [0] * len(other.sums), other.sums)
+        self.squares = _added(self.squares or [0] * len(other.squares), other.squares)
 
     def mean_and_std(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Return mean and (population) standard deviation of each channel in units of 0 to 1.
@@ -185,8 +203,8 @@ def _added(one: list[int], other: list[int]) -> list[int]:
     return [a + b for a, b in zip(one, other, strict=True)]
 
 
-def _write(folder: Path, name: Part, part: RawPart, form: _Form) -> _Summary:
-    """Write one part and return what was learned of it."""
+def _write(folder: Path, name: Part, part: RawPart, form: _Form, cores: int) -> _Summary:
+    """Write one part, decoded on so many cores, and return what was learned of it."""
     streamed = form.is_streamed(len(part.labels))
     image_type = pa.binary(math.prod(form.shape))
     fields = [
@@ -211,9 +229,10 @@ def _write(folder: Path, name: Part, part: RawPart, form: _Form) -> _Summary:
         if streamed:
             stream = stack.enter_context((folder / stream_file(name)).open("wb"))
             _begin(stream, (len(part.labels), *form.shape))
-        for start, images in _groups(part, form):
+        for start, images, learned in _groups(part, form, _processes(part, cores)):
             stop = start + len(images)
-            summary.add(images)
+            for some in learned:
+                summary.add(some)
             columns = [
                 pa.array(np.arange(start, stop, dtype=np.int32)),
                 pa.array(part.labels[start:stop].astype(np.int32)),
@@ -234,15 +253,22 @@ def _begin(stream: BinaryIO, shape: tuple[int, ...]) -> None:
     np.lib.format.write_array_header_1_0(stream, header)
 
 
-def _groups(part: RawPart, form: _Form) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the number of the first image, and the images (n, H, W, C), of every row group."""
+def _groups(
+    part: RawPart, form: _Form, processes: int
+) -> Iterator[tuple[int, np.ndarray, list[_Summary]]]:
+    """Yield the row groups of a part in order; see ``decoded_groups``."""
+
+    def decode(number: int) -> np.ndarray:
+        return form.applied(part.images[number], part.name(number))
+
     rows = max(1, min(_GROUP_ROWS, _GROUP_BYTES // math.prod(form.shape)))
-    for start in range(0, len(part.labels), rows):
-        stop = min(start + rows, len(part.labels))
-        images = np.empty((stop - start, *form.shape), dtype=np.uint8)
-        for number in range(start, stop):
-            images[number - start] = form.applied(part.images[number], part.name(number))
-        yield start, images
+    images = Images(decode, len(part.labels), form.shape)
+    return decoded_groups(images, rows, _Summary.of, processes)
+
+
+def _processes(part: RawPart, cores: int) -> int:
+    """Return how many processes a part is worth."""
+    return max(1, min(cores, len(part.labels) // _IMAGES_A_PROCESS))
 
 
 def _per_class(part: RawPart, data: RawData) -> tuple[int, ...]:

@@ -21,6 +21,7 @@ class SourceFacts:
         smallest_class: number of training images of the class that has the fewest, when known.
         built_in: whether nothing has to be downloaded.
         flips: whether a mirrored image is as good as the image.
+        decoded: whether its images are files to decode, which several processes do faster.
     """
 
     paths: tuple[str, ...] = ()
@@ -29,6 +30,7 @@ class SourceFacts:
     smallest_class: int | None = None
     built_in: bool = False
     flips: bool = True
+    decoded: bool = False
 
 
 class Images(Protocol):

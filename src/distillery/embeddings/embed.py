@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -9,23 +10,23 @@ import torch
 from torch import Tensor
 
 from distillery.core.devices import device_for_inference
+from distillery.core.files import require_space
 from distillery.core.progress import Progress
 from distillery.core.settings import FrozenModel
 from distillery.data.augmentation import apply_views, crop_parameters
 from distillery.data.prepared import DataSetInfo, ImageSet, load_training
 from distillery.data.settings import Augmentation
 from distillery.embeddings.settings import ViewOrder
-from distillery.embeddings.slots import slot_name, write_slot
+from distillery.embeddings.slots import slot_bytes, slot_name, write_slot
 from distillery.embeddings.views import ViewSchedule
 from distillery.models.base import Classifier
-from distillery.models.inference import in_batches, infer
+from distillery.models.inference import batch_size, in_batches, infer
 from distillery.models.settings import architecture_of
 from distillery.models.weights import load_network
 
 if TYPE_CHECKING:
     from distillery.runs.produce import Workspace
 
-_BATCH = 512
 PRECISIONS = {"half": torch.float16, "single": torch.float32}
 
 
@@ -53,16 +54,31 @@ def run(work: Workspace) -> None:
     network = load_network(teacher, info).to(device).to(memory_format=torch.channels_last)
     metadata = {"teacher": teacher.key, "prepared": prepared.key, "split": split.key}
     index = images.index.cpu().numpy()
-    with Progress("slots", schedule.slots) as progress:
-        for slot in range(schedule.slots):
-            path = work.out / slot_name(slot)
-            if not path.exists():
-                views = torch.from_numpy(schedule.view(slot, index))
-                dtype = PRECISIONS[settings.precision]
-                logits, embedding = outputs(network, images, seen, augmentation, views, dtype)
-                crops = crop_parameters(views, augmentation, info.shape[:2])
-                write_slot(path, index, views, crops, logits, embedding, metadata)
+    missing = [slot for slot in range(schedule.slots) if not (work.out / slot_name(slot)).exists()]
+    dtype = PRECISIONS[settings.precision]
+    width = len(info.classes) + network.embedding_dim
+    require_space(work.out, len(missing) * slot_bytes(len(index), width, dtype.itemsize))
+
+    def write(slot: int, views: Tensor, logits: np.ndarray, embedding: np.ndarray) -> None:
+        crops = crop_parameters(views, augmentation, info.shape[:2])
+        path = work.out / slot_name(slot)
+        write_slot(path, index, views, crops, logits, embedding, metadata)
+
+    # A slot is written while the next one is computed; no third one is in memory.
+    with (
+        Progress("slots", schedule.slots, schedule.slots - len(missing)) as progress,
+        ThreadPoolExecutor(max_workers=1, thread_name_prefix="slot") as beside,
+    ):
+        written: Future[None] | None = None
+        for slot in missing:
+            views = torch.from_numpy(schedule.view(slot, index))
+            found = outputs(network, images, seen, augmentation, views, dtype)
+            if written is not None:
+                written.result()
+            written = beside.submit(write, slot, views, *found)
             progress.advance()
+        if written is not None:
+            written.result()
     work.write_json(
         "cache.json",
         {
@@ -101,9 +117,11 @@ def outputs(
         crops = crop_parameters(views[rows], augmentation, (pixels.shape[1], pixels.shape[2]))
         return apply_views(pixels, crops, augmentation)
 
-    batches = in_batches(len(views), _BATCH)
-    logits, embeddings = [], []
-    for out in infer(network, images, info, batches, augmented):
-        logits.append(out.logits.to("cpu", dtype))
-        embeddings.append(out.embedding.to("cpu", dtype))
-    return torch.cat(logits).numpy(), torch.cat(embeddings).numpy()
+    side = augmentation.output_side(images.images.shape[1])
+    batches = in_batches(len(views), batch_size(images, side))
+    logits = torch.empty(len(views), len(info.classes), dtype=dtype)
+    embedding = torch.empty(len(views), network.embedding_dim, dtype=dtype)
+    for rows, out in zip(batches, infer(network, images, info, batches, augmented), strict=True):
+        some = slice(int(rows[0]), int(rows[-1]) + 1)
+        logits[some], embedding[some] = out.logits.to(dtype), out.embedding.to(dtype)
+    return logits.numpy(), embedding.numpy()

@@ -32,8 +32,6 @@ Normalisation = Literal["target", "network", "half"]
 """Mean and deviation that pixels are normalised with: of the images' own data set, of the one that
 the network was trained on, or one half each for all channels."""
 
-_BATCH = 512
-
 
 class Settings(FrozenModel):
     """Settings of the stage."""
@@ -169,9 +167,9 @@ def _embeddings(
     network: Classifier, images: ImageSet, info: DataSetInfo
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the labels (B,) and embeddings (B, D) of each batch."""
-    from distillery.models.inference import in_batches, infer
+    from distillery.models.inference import batch_size, in_batches, infer
 
-    batches = in_batches(len(images), _BATCH)
+    batches = in_batches(len(images), batch_size(images, info.shape[0]))
     found = infer(network, images, info, batches, lambda _, pixels: resized(pixels, info.shape[:2]))
     for rows, out in zip(batches, found, strict=True):
         yield images.labels.cpu()[rows].numpy(), out.embedding.float().cpu().numpy()

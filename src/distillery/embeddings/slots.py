@@ -24,10 +24,24 @@ from distillery.data.augmentation import CropFlip, crop_parameters, encode
 from distillery.data.boxes import Boxes
 from distillery.data.settings import Augmentation
 
+# Of an image's index and view, at least.
+_VIEW_BYTES = 8
+
 
 def slot_name(number: int) -> str:
     """Return the file name of a slot."""
     return f"slot-{number:04d}.parquet"
+
+
+def slot_bytes(images: int, width: int, item: int) -> int:
+    """Return about how many bytes a slot takes.
+
+    Args:
+        images: number of images.
+        width: numbers that are stored of each, logits and embedding together.
+        item: bytes of such a number.
+    """
+    return images * (width * item + _VIEW_BYTES)
 
 
 def write_slot(

@@ -43,6 +43,7 @@ from distillery.evaluation.student_steps import (
 )
 from distillery.models import registry as models
 from distillery.models.base import Classifier, ModelSpec
+from distillery.training.selected import Tunable
 from distillery.training.settings import DistillationSettings, NetworkSettings, Training
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ def _settings_of(trained: Artifact) -> NetworkSettings | None:
     """Return the settings that a network was trained with; None if it was imported."""
     match trained.manifest["stage"]:
         case "train-student":
-            return DistillationSettings.model_validate(trained.settings)
+            return Tunable.model_validate(trained.settings)
         case "train-teacher":
             return NetworkSettings.model_validate(trained.settings)
         case _:

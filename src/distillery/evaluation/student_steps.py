@@ -16,6 +16,7 @@ from distillery.core.randomness import torch_generator
 from distillery.data.info import DataSetInfo
 from distillery.embeddings import embed
 from distillery.evaluation.base import inputs_of_training
+from distillery.methods import registry as methods
 from distillery.methods.base import Batch
 from distillery.methods.ce import CrossEntropy
 from distillery.models.base import Classifier, ModelSpec, Outputs
@@ -60,7 +61,7 @@ class RepeatedStep:
         self.images = images
         self.batch = batch
         self._teach = teach
-        self._views = distiller.method.make_views(images)
+        self._views = distiller.method.make_views(images, 0)
         # The networks stay as they are, and the work is the same.
         self.optimizer = sgd(distiller.parameters(), training, lr=0.0)
 
@@ -122,12 +123,16 @@ def rebuild(
     side = settings.augmentation.output_side(info.shape[0])
     spec, *specs = (describe_trained(network, info, side) for network in (trained, *sources))
     live = [] if cached_as else [load(source, info, device) for source in sources]
-    teachers = [Teacher(*each) for each in zip_longest(specs, live)]
+    needs = methods.load(settings.method).needs
+    heads = [load(each, info, device).head for each in sources if "classifier" in needs]
+    teachers = [Teacher(*each) for each in zip_longest(specs, live, heads)]
     labels = _labels(trained_with["split"])
     student = load(trained, info, device).requires_grad_(True)
 
+    seen = info.of_channels(channels_of(trained))
+
     def ready(settings: DistillationSettings, teachers: Sequence[Teacher]) -> Distiller:
-        distiller = assemble(student, settings, spec, teachers, labels)
+        distiller = assemble(student, settings, spec, teachers, labels, seen)
         return distiller.to(device).to(memory_format=torch.channels_last).train()
 
     distiller = ready(settings, teachers)

@@ -12,6 +12,7 @@ from distillery.evaluation import registry as protocols
 from distillery.experiment.errors import KeyPath, ParamsError, validated
 from distillery.experiment.experiment import Experiment
 from distillery.experiment.protocols import ProtocolEntry
+from distillery.experiment.report import Claim
 from distillery.methods import registry as methods
 from distillery.models import registry as models
 
@@ -42,8 +43,10 @@ def check(experiment: Experiment) -> None:
         methods.load(entry.method or name).section for name, entry in experiment.methods.items()
     ]
     for name, chosen in experiment.protocols.items():
-        _require_free(("protocols", name), [*_RESERVED_TABLES, *filter(None, sections)])
+        _require_free(("protocols", name), [*_RESERVED_TABLES, "tuning", *filter(None, sections)])
         protocol_options(name, chosen)
+    for number, claim in enumerate(experiment.report.claims):
+        _require_comparable(("report", "claims", number), experiment, claim)
     if "ce" in experiment.methods:
         baseline = experiment.report.baseline
         _require_known(("report", "baseline"), "method entry", baseline, experiment.methods)
@@ -63,6 +66,17 @@ def protocol_options(name: str, entry: ProtocolEntry) -> Any:
 def _require_known(path: KeyPath, kind: str, name: str, known: Collection[str]) -> None:
     if name not in known:
         raise ParamsError(path, str(UnknownName(kind, name, known)))
+
+
+def _require_comparable(path: KeyPath, experiment: Experiment, claim: Claim) -> None:
+    """Demand two entries that are run for one pair at least."""
+    if claim.better == claim.worse:
+        raise ParamsError((*path, "worse"), f"'{claim.worse}' is not better than itself")
+    both = (claim.better, claim.worse)
+    if not any(all(experiment.compares(pair, one) for one in both) for pair in experiment.pairs):
+        raise ParamsError(
+            path, f"no pair is run with both '{claim.better}' and '{claim.worse}'; see their pairs"
+        )
 
 
 def _require_free(path: tuple[str, str], taken: list[str]) -> None:
@@ -95,6 +109,13 @@ def _references(
         yield (*at, "pair"), "pair", ablation.pairs, pairs
         yield (*at, "method"), "method entry", ablation.methods, entries
         yield (*at, "protocols"), "protocol entry", ablation.protocols, measured
+    for number, claim in enumerate(experiment.report.claims):
+        at_claim = ("report", "claims", number)
+        yield (*at_claim, "better"), "method entry", (claim.better,), entries
+        yield (*at_claim, "worse"), "method entry", (claim.worse,), entries
+    if experiment.tuning:
+        yield ("tuning", "pair"), "pair", experiment.tuning.pairs, pairs
+        yield ("tuning", "methods"), "method entry", experiment.tuning.methods, entries
     for id_, chosen in experiment.protocols.items():
         yield ("protocols", id_), "protocol", (chosen.protocol or id_,), protocols.names()
         yield ("protocols", id_, "pairs"), "pair", chosen.pairs or (), pairs

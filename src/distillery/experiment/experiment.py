@@ -14,6 +14,7 @@ from distillery.experiment.pairs import Pair
 from distillery.experiment.protocols import ProtocolEntry
 from distillery.experiment.report import Report
 from distillery.experiment.teachers import Teacher
+from distillery.experiment.tuning import Tuning
 from distillery.training.settings import Compute, Training
 
 
@@ -50,6 +51,8 @@ class Experiment(FrozenModel):
     """View schedule and teacher cache."""
     ablations: dict[Id, Ablation] = Field(default_factory=dict)
     """The ablations by id."""
+    tuning: Tuning | None = None
+    """Trials on held-out images that decide settings of method entries; none when not given."""
     protocols: dict[Id, ProtocolEntry] = Field(default_factory=_default_protocols)
     """Evaluation protocols by id."""
     report: Report = Report()

@@ -15,10 +15,19 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from distillery.core.settings import FrozenModel
-from distillery.models.base import ModelSpec, Outputs
+from distillery.models.base import Classifier, ModelSpec, Outputs
 
-Need = Literal["logits", "embedding", "features", "preactivations", "blocks"]
-CACHED: frozenset[Need] = frozenset({"logits", "embedding"})
+Need = Literal[
+    "logits",
+    "embedding",
+    "features",
+    "preactivations",
+    "blocks",
+    "last_map",
+    "class_maps",
+    "classifier",
+]
+CACHED: frozenset[Need] = frozenset({"logits", "embedding", "classifier"})
 
 
 class Weights(FrozenModel):
@@ -88,7 +97,10 @@ class Context:
         labels: (n,) int64, labels of all training images in the order of their positions.
         seed: seed of the run, for counter-based draws.
         epochs: number of epochs of the run, for schedules of a method's own.
+        batch_size: images in a full batch of all processes.
         teacher_network: the frozen teacher, only for methods that cannot train from the cache.
+        teacher_head: the teacher's last layer (D,) -> (C,), for methods that need ``classifier``.
+        mean, std: of each channel, by which images are normalised, in [0, 1].
     """
 
     student: ModelSpec
@@ -96,7 +108,11 @@ class Context:
     labels: Tensor
     seed: int
     epochs: int = 1
+    batch_size: int = 0
     teacher_network: nn.Module | None = None
+    teacher_head: nn.Linear | None = None
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
 
 
 class Method(nn.Module):
@@ -107,7 +123,10 @@ class Method(nn.Module):
     source: ClassVar[str]
     """Where the method was published, and where its defaults come from."""
     needs: ClassVar[frozenset[Need]] = frozenset()
-    """What both networks have to supply beside the student's logits."""
+    """What both networks have to supply beside the student's logits; ``classifier`` is the
+    teacher's alone."""
+    student_needs: ClassVar[frozenset[Need]] = frozenset()
+    """What the student alone has to supply beside that."""
     weights: ClassVar[Weights] = Weights()
     """Published default weights."""
     couples_batch: ClassVar[bool] = False
@@ -130,6 +149,14 @@ class Method(nn.Module):
 
         Called when the plan is made, so that nobody learns of it after an hour of training.
         """
+
+    @classmethod
+    def student_arch(cls, options: Any, student: ModelSpec, teacher: ModelSpec) -> str:
+        """Return the architecture that is trained: the student's, unless the method adds to it."""
+        return student.arch
+
+    def prepare_student(self, student: Classifier) -> None:
+        """Change the new student before it is trained; called by resumed runs, too."""
 
     def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return the named loss terms, scalars without the method's weight.
@@ -162,8 +189,10 @@ class Method(nn.Module):
     def after_step(self) -> None:
         """Update state that must not change between forward and backward (memory banks)."""
 
-    def make_views(self, images: Tensor) -> Tensor:
+    def make_views(self, images: Tensor, step: int) -> Tensor:
         """Return ``n_views`` versions of each image, (B, C, H, W) -> (B * n_views, C, H, W).
+
+        ``step`` counts the optimiser steps before, for draws that every step has of its own.
 
         The versions of one image are adjacent and the unchanged one comes first: outputs then have
         B * n_views rows, and the trainer takes cross-entropy and KD on every ``n_views``-th row.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -15,18 +16,19 @@ from distillery.core.randomness import torch_generator
 from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Weights
 from distillery.methods.parts.heads import SphereHead
+from distillery.methods.parts.nce import Block, Scores, mean_exponential, nce_loss, scores_of
 from distillery.models.base import Outputs
 
-# Keeps the logarithms of the NCE terms finite, as in the reference implementation.
-_EPSILON = 1e-7
+# Rows of the bank that are contrasted at a time on a CPU: as many as its caches hold. Other devices
+# take all at once, since they wait for nothing but the number of operations.
+_BLOCK = 2048
 
 
 class CRD(Method):
     """NCE between each network's projection and the other network's memory bank.
 
-    Extra memory: two banks of n * D floats (51 MB at n = 50,000, D = 128) and, at B = 64 and
-    K = 16,384, about 60 MB of scores: a (B, n) product and its picked entries for each direction.
-    No (B, K + 1, D) array is ever made.
+    Extra memory: two banks of n * D floats (51 MB at n = 50,000, D = 128). Scores exist for a block
+    of rows at a time; neither a (B, n) nor a (B, K + 1, D) array is ever held on a CPU.
     """
 
     title = "CRD"
@@ -71,24 +73,29 @@ class CRD(Method):
             self.register_buffer(name, bank)
         # Z of the student's and of the teacher's scores, set by the first batch.
         self.register_buffer("normaliser", torch.full((2,), -1.0))
+        self._is_normalised = False
         self._seen: tuple[Tensor, Tensor, Tensor] | None = None
 
     def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:
         """Return the terms ``student_anchor`` and ``teacher_anchor``. Embeddings are (B, D)."""
-        index, keep = self.negatives.draw(batch)
-        positive = batch.position
+        positives = batch.position
         if self.options.positives == "relax":
-            positive = self.negatives.draw_same_class(batch)
+            positives = self.negatives.draw_same_class(batch)
         return self.contrast(
             self.student_head(student.embedding),
             self.teacher_head(teacher.embedding),
             batch.position,
-            torch.cat([positive[:, None], index], dim=1),
-            F.pad(keep, (1, 0), value=True),
+            positives,
+            self.negatives.draw(batch),
         )
 
     def contrast(
-        self, students: Tensor, teachers: Tensor, position: Tensor, index: Tensor, keep: Tensor
+        self,
+        students: Tensor,
+        teachers: Tensor,
+        position: Tensor,
+        positives: Tensor,
+        negatives: Sequence[Block],
     ) -> dict[str, Tensor]:
         """Contrast projections with the banks.
 
@@ -96,28 +103,31 @@ class CRD(Method):
             students: (B, D) unit vectors.
             teachers: (B, D) unit vectors.
             position: (B,) bank rows of the batch, which ``after_step`` updates.
-            index: (B, 1 + M) bank rows; column 0 is the positive.
-            keep: (B, 1 + M) bool; the kept negatives of a row number K.
+            positives: (B,) bank rows of the positives.
+            negatives: bank rows of the negatives, K of each anchor in all blocks together.
         """
         self._seen = (position, students.detach(), teachers.detach())
-        terms = {}
-        pairs = {
-            "student_anchor": (students, self.teacher_bank),
-            "teacher_anchor": (teachers, self.student_bank),
+        count, temperature = self.options.negatives, self.options.temperature
+        sides = {
+            "student_anchor": scores_of(students, self.teacher_bank, positives, temperature),
+            "teacher_anchor": scores_of(teachers, self.student_bank, positives, temperature),
         }
-        for side, (term, (anchors, bank)) in enumerate(pairs.items()):
-            scores = torch.exp((anchors @ bank.T).gather(1, index) / self.options.temperature)
-            normaliser = self._normaliser(side, scores.detach(), keep)
-            terms[term] = nce_loss(scores / normaliser, keep, len(bank))
-        return terms
+        if not self._is_normalised:
+            self._normalise(sides.values(), negatives)
+        # A copy, so that nothing that loads a state changes what backward needs.
+        constants = self.normaliser.clone()
+        return {
+            term: nce_loss(scores, negatives, count, constant)
+            for (term, scores), constant in zip(sides.items(), constants, strict=True)
+        }
 
-    def _normaliser(self, side: int, scores: Tensor, keep: Tensor) -> Tensor:
-        """Return Z of one side, which the scores of the very first batch fix for good."""
-        estimate = (scores * keep).sum() / keep.sum() * len(self.student_bank)
-        self.normaliser[side] = torch.where(
-            self.normaliser[side] < 0, estimate, self.normaliser[side]
-        )
-        return self.normaliser[side].clone()
+    def _normalise(self, sides: Iterable[Scores], negatives: Sequence[Block]) -> None:
+        """Let the scores of the very first batch fix Z of both sides for good."""
+        # Asked once and remembered, since the answer waits for the device.
+        if (self.normaliser < 0).all():
+            means = [mean_exponential(each, negatives, self.options.negatives) for each in sides]
+            self.normaliser.copy_(torch.stack(means) * len(self.student_bank))
+        self._is_normalised = True
 
     @torch.no_grad()
     def after_step(self) -> None:
@@ -131,62 +141,101 @@ class CRD(Method):
         self._seen = None
 
 
-def nce_loss(scores: Tensor, keep: Tensor, population: int) -> Tensor:
-    """Return the NCE loss of CRD against uniform noise, mean over the batch.
+class Windows(NamedTuple):
+    """Which part of a random order of all images each sample takes its negatives from.
 
-    Args:
-        scores: (B, 1 + M) normalised scores; column 0 is the positive.
-        keep: (B, 1 + M) bool, which negatives count; each row keeps the same number K.
-        population: n, size of the noise distribution.
+    Two windows with random places share as many images, on average, as two independent draws do.
     """
-    noise = (keep[0].sum() - 1) / population
-    positive = torch.log(scores[:, 0] / (scores[:, 0] + noise + _EPSILON))
-    negative = torch.log(noise / (scores[:, 1:] + noise + _EPSILON))
-    negative = torch.where(keep[:, 1:], negative, 0.0)
-    return -(positive.sum() + negative.sum()) / len(scores)
+
+    start: Tensor
+    """(B,) int64, its first place."""
+    end: Tensor
+    """(B,) int64, the place after its last one; it may lie beyond the n places of the order."""
+    own: Tensor
+    """(B,) int64, the class that it passes over."""
 
 
 class NegativeSampler:
-    """Draws, on the device and without a loop, K distinct images of other classes a sample.
+    """Draws, on the device, K distinct images of other classes a sample.
 
     One random order of all images is drawn a step; each sample takes the first K images of other
-    classes from a random start. So every set of K is equally likely for a sample.
+    classes from a random place of it. So every set of K is equally likely for a sample, and samples
+    share the rows of a block of that order.
     """
 
     def __init__(self, labels: Tensor, negatives: int, seed: int) -> None:
         self.labels = labels
         self.negatives = negatives
         self.seed = seed
-        self.largest_class = int(labels.bincount().max())
+        self.counts = labels.bincount()
+        self.largest_class = int(self.counts.max())
         available = len(labels) - self.largest_class
         if negatives > available:
             raise UserError(
                 f"options.negatives is {negatives}, but only {available} training images "
                 f"are of other classes than the largest one (allowed: 1 to {available})"
             )
+        # Rows of the images of each class (C, largest), the last ones repeated in smaller classes.
+        rank = torch.arange(self.largest_class).minimum((self.counts - 1).clamp_min(0)[:, None])
+        first = self.counts.cumsum(dim=0) - self.counts
+        by_class = labels.argsort(stable=True)
+        self.members = by_class[(first[:, None] + rank).clamp_max(len(labels) - 1)]
 
-    def draw(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return candidate rows (B, M) and which to keep (B, M): exactly K in each row."""
-        labels = self.labels = self.labels.to(batch.labels.device)
-        random = torch_generator(self.seed, "crd-negatives", batch.step, device=labels.device)
-        order = torch.randperm(len(labels), generator=random, device=labels.device)
-        start = torch.randint(
-            len(labels), (len(batch.labels), 1), generator=random, device=labels.device
-        )
-        width = min(self.negatives + self.largest_class, len(labels))
-        offsets = torch.arange(width, device=labels.device)
-        index = order[(start + offsets) % len(labels)]
-        other_class = labels[index] != labels[batch.position][:, None]
-        return index, other_class & (other_class.cumsum(dim=1) <= self.negatives)
+    def draw(self, batch: Batch) -> list[Block]:
+        """Return the negatives of a batch: exactly K of each sample in all blocks together."""
+        self._to(batch.labels.device)
+        labels, device = self.labels, self.labels.device
+        random = torch_generator(self.seed, "crd-negatives", batch.step, device=device)
+        order = torch.randperm(len(labels), generator=random, device=device)
+        own = labels[batch.position]
+        start = torch.randint(len(labels), own.shape, generator=random, device=device)
+        windows = Windows(start, self._ends(order, start, own), own)
+        places = torch.arange(len(order), device=device)
+        size = _BLOCK if device.type == "cpu" else len(order)
+        return [
+            block
+            for rows, at in zip(torch.split(order, size), torch.split(places, size), strict=True)
+            if len((block := self._block(rows, at, windows)).anchors)
+        ]
+
+    def _ends(self, order: Tensor, start: Tensor, own: Tensor) -> Tensor:
+        """Return the places (B,) of the order before which each sample has its K negatives.
+
+        Args:
+            order: (n,) int64, the images.
+            start: (B,) int64, where the samples begin.
+            own: (B,) int64, their classes.
+        """
+        place = torch.empty_like(order)
+        place[order] = torch.arange(len(order), device=order.device)
+        offset = (place[self.members[own]] - start[:, None]) % len(order)
+        rank = torch.arange(self.largest_class, device=order.device)
+        is_repeated = rank >= self.counts[own][:, None]
+        offset = offset.masked_fill(is_repeated, 2 * len(order)).sort(dim=1).values
+        # Of its own class it passes over those that fewer than K others precede.
+        return start + self.negatives + (offset - rank < self.negatives).sum(dim=1)
+
+    def _block(self, rows: Tensor, places: Tensor, windows: Windows) -> Block:
+        """Return what samples take of the images ``rows`` (R,) at ``places`` (R,) of the order."""
+        anchors = torch.arange(len(windows.own), device=rows.device)
+        # A window that passes the end of the order goes on at its beginning.
+        total, first, last = len(self.labels), places[0], places[-1]
+        if rows.device.type == "cpu":
+            reaches = (windows.start <= last) & (windows.end > first)
+            anchors = anchors[reaches | (windows.end - total > first)]
+        start, end, own = (column[anchors, None] for column in windows)
+        is_within = (places >= start) & (places < end) | (places < end - total)
+        return Block(rows, anchors, (is_within & (self.labels[rows] != own)).float())
 
     def draw_same_class(self, batch: Batch) -> Tensor:
         """Return, for each sample, a random row (B,) of its own class."""
-        labels = self.labels = self.labels.to(batch.labels.device)
-        random = torch_generator(self.seed, "crd-positives", batch.step, device=labels.device)
-        by_class = labels.argsort(stable=True)
-        counts = labels.bincount()
-        offsets = counts.cumsum(dim=0) - counts
-        draw = torch.rand(len(batch.labels), generator=random, device=labels.device)
-        own = labels[batch.position]
-        rank = (draw * counts[own]).long()
-        return by_class[offsets[own] + rank]
+        self._to(batch.labels.device)
+        device = self.labels.device
+        random = torch_generator(self.seed, "crd-positives", batch.step, device=device)
+        draw = torch.rand(len(batch.labels), generator=random, device=device)
+        own = self.labels[batch.position]
+        return self.members[own, (draw * self.counts[own]).long()]
+
+    def _to(self, device: torch.device) -> None:
+        self.labels, self.counts = self.labels.to(device), self.counts.to(device)
+        self.members = self.members.to(device)

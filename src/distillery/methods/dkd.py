@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
 from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Method, Weights
 from distillery.methods.parts.precision import upcast
+from distillery.methods.parts.similarity import other_classes, row_divergence
 from distillery.models.base import Outputs
 
 
@@ -60,6 +60,17 @@ class DKD(Method):
 def dkd_losses(
     student_logits: Tensor, teacher_logits: Tensor, labels: Tensor, temperature: float
 ) -> tuple[Tensor, Tensor]:
+    """Return the means () of both parts of ``dkd_divergences``, whose arguments these are.
+
+    Logits are (B, C), labels (B,).
+    """
+    own, others = dkd_divergences(student_logits, teacher_logits, labels, temperature)
+    return own.mean(), others.mean()
+
+
+def dkd_divergences(
+    student_logits: Tensor, teacher_logits: Tensor, labels: Tensor, temperature: float
+) -> tuple[Tensor, Tensor]:
     """Return the divergences of true-class and of other-class probabilities, times T^2.
 
     Args:
@@ -67,23 +78,18 @@ def dkd_losses(
         teacher_logits: (B, C).
         labels: (B,) int64.
         temperature: T.
+
+    Returns:
+        Two tensors (B,).
     """
-    classes = torch.arange(student_logits.shape[1] - 1, device=labels.device)
-    # The numbers of all classes but the true one, (B, C - 1).
-    others = classes + (classes >= labels[:, None])
     splits = []
     for logits in (student_logits, teacher_logits):
         softened = logits / temperature
-        rest = softened.gather(1, others)
+        rest = other_classes(softened, labels)
         own = softened.gather(1, labels[:, None])
         binary = torch.cat([own, rest.logsumexp(dim=1, keepdim=True)], dim=1)
-        splits.append((F.log_softmax(binary, dim=1), F.log_softmax(rest, dim=1)))
+        splits.append((binary, rest))
     (binary_s, rest_s), (binary_t, rest_t) = splits
-    return (
-        _divergence(binary_s, binary_t) * temperature**2,
-        _divergence(rest_s, rest_t) * temperature**2,
-    )
-
-
-def _divergence(student: Tensor, teacher: Tensor) -> Tensor:
-    return F.kl_div(student, teacher, reduction="batchmean", log_target=True)
+    own = row_divergence(binary_s, binary_t, 1.0)
+    others = row_divergence(rest_s, rest_t, 1.0)
+    return own * temperature**2, others * temperature**2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Literal
 
 import torch
@@ -14,8 +15,8 @@ from distillery.methods.base import Batch, Context, Method, Weights
 from distillery.methods.parts.matching import Mismatch, require_equal_stages
 from distillery.methods.parts.pooling import pool_to
 from distillery.methods.parts.precision import upcast
-from distillery.models import registry
 from distillery.models.base import ModelSpec, Outputs
+from distillery.models.outline import outline
 
 # Channels that are negative more rarely than this take a margin of three standard deviations.
 _RARE = 0.001
@@ -156,12 +157,10 @@ def partial_l2(student: Tensor, teacher: Tensor, margin: Tensor) -> Tensor:
     return torch.where(counts, excess, 0.0).square().sum() / len(student)
 
 
+@cache
 def _norms(spec: ModelSpec) -> int:
     """Return how many BatchNorms a teacher's family has for margins; 0 where none are defined."""
-    with torch.device("meta"):
-        network = registry.build(
-            spec.arch, num_classes=spec.num_classes, in_channels=spec.in_channels
-        )
+    network = outline(spec.arch, num_classes=spec.num_classes, in_channels=spec.in_channels)
     try:
         return len(network.preactivation_norms())
     except UserError:

@@ -7,6 +7,7 @@ abstract and from what other papers report. It is NOT CHECKED AGAINST OFFICIAL C
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from distillery.methods.base import Batch, Context, Weights
 from distillery.methods.crd import CRD
+from distillery.methods.parts.nce import Block
 from distillery.methods.parts.precision import upcast
 from distillery.models.base import Outputs
 
@@ -67,10 +69,15 @@ class WCoRD(CRD):
         return super().forward(student, fixed, batch)
 
     def contrast(
-        self, students: Tensor, teachers: Tensor, position: Tensor, index: Tensor, keep: Tensor
+        self,
+        students: Tensor,
+        teachers: Tensor,
+        position: Tensor,
+        positives: Tensor,
+        negatives: Sequence[Block],
     ) -> dict[str, Tensor]:
         """Return CRD's terms and ``local``, all weighted; for the arguments see ``CRD``."""
-        terms = super().contrast(students, teachers, position, index, keep)
+        terms = super().contrast(students, teachers, position, positives, negatives)
         weighted = {name: self.options.global_weight * term for name, term in terms.items()}
         local = self.options.local_weight * self.transport(students, teachers)
         return {**weighted, "local": local}

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distillery.core.errors import UserError
@@ -22,10 +23,10 @@ BlockHook = Callable[[Tensor], tuple[Tensor, ...]]
 class Outputs(NamedTuple):
     """What a network gives for a batch of B images.
 
-    ``features``, ``preactivations`` and ``blocks`` are each empty unless asked for. The entries of
-    the first two correspond and have equal shapes; entry 0 is the stem, and the same in both. A
-    preactivation rectified is its feature, except in WRN, MobileNetV2 and ShuffleNetV2: see their
-    modules.
+    ``features``, ``preactivations`` and ``blocks`` are each empty unless asked for, ``last_map``
+    and ``class_maps`` None. The entries of the first two correspond and have equal shapes; entry 0
+    is the stem, and the same in both. A preactivation rectified is its feature, except in WRN,
+    MobileNetV2 and ShuffleNetV2: see their modules.
     """
 
     logits: Tensor
@@ -38,6 +39,10 @@ class Outputs(NamedTuple):
     """The same maps before their ReLU."""
     blocks: tuple[Tensor, ...] = ()
     """Outputs (B, c, h, w) of all residual blocks (VGG: of all convolutions) after their ReLU."""
+    last_map: Tensor | None = None
+    """(B, D, h, w), the map whose mean over the positions is the embedding."""
+    class_maps: Tensor | None = None
+    """(B, C, h, w), the head's weights applied at each position, without its bias."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,7 @@ class ModelSpec:
         feature_shapes: (c, h, w) of each stage map, as ordered in ``Outputs.features``.
         parameters: number of parameters.
         block_shapes: (c, h, w) of each block's output, as ordered in ``Outputs.blocks``.
+        map_shape: (D, h, w) of ``Outputs.last_map``.
     """
 
     arch: str
@@ -63,6 +69,7 @@ class ModelSpec:
     feature_shapes: tuple[tuple[int, int, int], ...]
     parameters: int
     block_shapes: tuple[tuple[int, int, int], ...] = ()
+    map_shape: tuple[int, int, int] | None = None
 
 
 class FeatureRecorder:
@@ -111,19 +118,24 @@ class Classifier(nn.Module):
         features: bool = False,
         preactivations: bool = False,
         blocks: bool | BlockHook = False,
+        last_map: bool = False,
+        class_maps: bool = False,
     ) -> Outputs:
         """Classify images (B, channels, H, W) of any size, with the maps that are asked for.
 
         ``blocks`` may be a function: the tensors it returns are then kept instead of each block.
         """
         recorder = FeatureRecorder(features=features, preactivations=preactivations, blocks=blocks)
-        embedding = self.trunk(images, recorder).mean((2, 3))
+        last = self.trunk(images, recorder)
+        embedding = last.mean((2, 3))
         return Outputs(
             logits=self.head(embedding),
             embedding=embedding,
             features=tuple(recorder.features),
             preactivations=tuple(recorder.preactivations),
             blocks=tuple(recorder.blocks),
+            last_map=last if last_map else None,
+            class_maps=F.conv2d(last, self.head.weight[:, :, None, None]) if class_maps else None,
         )
 
     @property

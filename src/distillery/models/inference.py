@@ -12,9 +12,32 @@ from distillery.data.prepared import DataSetInfo, ImageSet
 from distillery.models.base import Classifier, Outputs
 from distillery.models.predictions import Predictions
 
-TEST_BATCH = 1000
+# Pixels of a batch. On CPUs larger ones take up to twice as long: what a layer puts out leaves the
+# caches, and is so large that its memory goes back to the system each time.
+_PIXELS = {"cpu": 2**17}
+_PIXELS_ELSEWHERE = 2**24
+_FEWEST, _MOST = 8, 1000
 
 Prepare = Callable[[Tensor, Tensor], Tensor]
+
+
+def batch_size(images: ImageSet, side: int | None = None) -> int:
+    """Return how many images to show a network at a time.
+
+    It depends on their size and the kind of their device alone, as the last digits of outputs do.
+
+    Args:
+        images: on the device of the network.
+        side: height and width that they are brought to first; None: none.
+    """
+    height, width = (side, side) if side else images.images.shape[1:3]
+    return images_at_a_time(height, width, images.images.device.type)
+
+
+def images_at_a_time(height: int, width: int, device: str) -> int:
+    """Return how many images of a size to show a network at a time on a kind of device."""
+    pixels = _PIXELS.get(device, _PIXELS_ELSEWHERE)
+    return min(max(pixels // (height * width), _FEWEST), _MOST)
 
 
 def in_batches(count: int, size: int) -> tuple[Tensor, ...]:
@@ -68,7 +91,7 @@ def infer(
 
 def predict(network: Classifier, images: ImageSet, info: DataSetInfo) -> Predictions:
     """Return what a network says of a set of images, as they are."""
-    batches = in_batches(len(images), TEST_BATCH)
+    batches = in_batches(len(images), batch_size(images))
     outputs = [
         (out.logits.cpu(), out.embedding.cpu()) for out in infer(network, images, info, batches)
     ]

@@ -7,23 +7,21 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from distillery.models import registry
 from distillery.models.base import ModelSpec
+from distillery.models.outline import outline
 
 
 @cache
 def describe(arch: str, num_classes: int, in_channels: int, image_size: int) -> ModelSpec:
-    """Describe a network by a forward pass on the meta device: no weights, no random numbers.
-
-    The first meta tensors of a process make torch load its compiler (3 s), as its optimisers do.
+    """Describe a network by a forward pass of no images, which computes nothing.
 
     Raises:
         UserError: there is no such architecture.
     """
-    with torch.device("meta"), torch.no_grad():
-        model = registry.build(arch, num_classes=num_classes, in_channels=in_channels).eval()
-        images = torch.empty(1, in_channels, image_size, image_size)
-        outputs = model(images, features=True, blocks=True)
+    with torch.no_grad():
+        model = outline(arch, num_classes=num_classes, in_channels=in_channels).eval()
+        images = torch.empty(0, in_channels, image_size, image_size)
+        outputs = model(images, features=True, blocks=True, last_map=True)
     return ModelSpec(
         arch=arch,
         num_classes=num_classes,
@@ -33,6 +31,7 @@ def describe(arch: str, num_classes: int, in_channels: int, image_size: int) -> 
         feature_shapes=_shapes(outputs.features),
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         block_shapes=_shapes(outputs.blocks),
+        map_shape=_shapes((outputs.last_map,))[0],
     )
 
 

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from distillery.runs.run import KEY_LENGTH, Run
+
+_STUDENTS = ("train-student", "trial")
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,7 @@ class Batch:
 
     runs: tuple[Run, ...]
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Name of its log and marker; that of the run if there is only one."""
         first, *others = (run.name for run in self.runs)
@@ -30,19 +34,47 @@ class Batch:
         return f"{len(self.runs)}-runs-{digest[:KEY_LENGTH]}"
 
 
-def batches_of(runs: Iterable[Run], largest: int) -> list[Batch]:
-    """Return runs as batches: short ones that share what they read together, others alone.
+@dataclass(frozen=True)
+class Size:
+    """How many runs a job computes; no result depends on it.
+
+    Attributes:
+        largest: most short runs of a batch.
+        lanes: how many students a job trains at a time.
+        cores: how many runs there should be at a time, so that no core is idle.
+    """
+
+    largest: int
+    lanes: int = 1
+    cores: int = 1
+
+    def of(self, run: Run) -> int:
+        """Return the most runs of a batch that holds ``run``."""
+        if run.is_short:
+            return self.largest
+        # Long ones only where they are trained beside each other.
+        return self.lanes if run.stage in _STUDENTS else 1
+
+
+def batches_of(runs: Iterable[Run], size: Size) -> list[Batch]:
+    """Return runs as batches: those that share what they read together, others alone.
 
     Args:
         runs: the planned runs.
-        largest: most runs of a batch.
+        size: how many are computed together.
     """
     groups: dict[Hashable, list[Run]] = {}
     for run in runs:
-        groups.setdefault(_shared(run) if run.is_short else run.name, []).append(run)
+        groups.setdefault(_shared(run) if size.of(run) > 1 else run.name, []).append(run)
+    members_of = Counter(_kind(run) for members in groups.values() for run in members)
     found = []
     for members in groups.values():
-        count = math.ceil(len(members) / largest)
+        first, share = members[0], len(members) / members_of[_kind(members[0])]
+        # A group gets its share of the cores: students of one teacher all of them. What measures
+        # time has all of them in any case.
+        at_a_time = size.cores / (size.lanes if first.stage in _STUDENTS else 1)
+        wanted = at_a_time * share if first.is_short and not first.exclusive else 1
+        count = math.ceil(max(len(members) / size.of(first), min(wanted, len(members))))
         # Every so many: neighbours are alike, and so are the batches then.
         found += [Batch(tuple(members[start::count])) for start in range(count)]
     return found
@@ -50,6 +82,10 @@ def batches_of(runs: Iterable[Run], largest: int) -> list[Batch]:
 
 def _shared(run: Run) -> Hashable:
     """Return what the runs of a batch have in common; only students wait for the same teachers."""
-    trains = run.stage == "train-student"
+    trains = run.stage in _STUDENTS
     read = tuple(run.inputs.items()) if trains else run.inputs.get("prepared")
-    return run.stage, run.gpu, run.exclusive, read
+    return *_kind(run), run.gpu, read
+
+
+def _kind(run: Run) -> tuple[Hashable, ...]:
+    return run.stage, run.is_short, run.exclusive

@@ -15,11 +15,12 @@ from distillery.planning.evaluations import Evaluations, Network
 from distillery.planning.plan import Plan
 from distillery.planning.report import report_settings
 from distillery.planning.runs import Runs, fingerprint_of
-from distillery.planning.students import Student, resolve
+from distillery.planning.students import Choice, Student, resolve
+from distillery.planning.tuning import Tunings
 from distillery.planning.variants import study_of, variants_of
 from distillery.reporting.results import collect
 from distillery.reporting.sections import registry as sections
-from distillery.reporting.settings import Row
+from distillery.reporting.settings import Row, Selection
 from distillery.runs.fingerprint import source_digest
 from distillery.runs.run import run_key
 
@@ -54,22 +55,29 @@ class _Planner:
         self._experiment = experiment
         self._runs = Runs(experiment)
         self._evaluations = Evaluations(experiment, self._runs)
+        self._tunings = Tunings(experiment, self._runs)
+        self._selections: tuple[Selection, ...] = ()
         self._teachers: dict[str, Network] = {}
         self._rows: list[Row] = []
         # Of the methods, each once, in the order of the rows.
         self._sections: list[str] = []
+        # Those of the comparison, before seeds.
+        self._students: list[Student] = []
 
     def add_all(self) -> None:
-        """Add the rows of teachers, of the comparison, of ablations and of studies."""
+        """Add the trials, and the rows of teachers, comparison, ablations and studies."""
         experiment = self._experiment
         for name in experiment.teachers:
             self._add_teacher(name)
+        self._selections = self._tunings.add_all()
         for pair_id, entry_id in itertools.product(experiment.pairs, experiment.methods):
             if experiment.compares(pair_id, entry_id):
                 student = resolve(experiment, pair_id, entry_id)
+                self._students.append(student)
+                choice = self._tunings.choice(pair_id, entry_id)
                 for seed in self._seeds(pair_id):
                     names = _protocols_of_student(experiment, student, seed)
-                    self._add_student("main", student, {}, seed, names)
+                    self._add_student("main", student, choice, {}, seed, names)
         for name, ablation in experiment.ablations.items():
             self._add_ablation(name, ablation, ("ablations", name))
         for name, entry in experiment.protocols.items():
@@ -85,9 +93,12 @@ class _Planner:
             for row in self._rows
             for location in (row.run, row.teacher, *row.evaluations.values())
         }
-        settings = collect.Settings(rows=tuple(self._rows)).model_dump(mode="json")
+        read |= {each.run: planned[each.run] for each in self._selections}
+        settings = collect.Settings(rows=tuple(self._rows), selections=self._selections).model_dump(
+            mode="json"
+        )
         collected = self._runs.add("collect", experiment.name, settings, read)
-        report = report_settings(experiment, self._sections)
+        report = report_settings(experiment, self._sections, self._students)
         modules = {sections.module_of(each.module) for each in report.sections.values()}
         identity = {
             "report": report.model_dump(mode="json"),
@@ -135,19 +146,22 @@ class _Planner:
             }
             for variant in variants_of(ablation, (*path, "vary")):
                 student = resolve(self._experiment, pair, method, variant)
+                choice = self._tunings.choice(pair, method, variant)
                 settings = {**names, **variant.settings}
                 for seed in ablation.seeds or self._seeds(pair):
-                    self._add_student(name, student, settings, seed, ablation.protocols)
+                    self._add_student(name, student, choice, settings, seed, ablation.protocols)
 
     def _add_student(
         self,
         table: str,
         student: Student,
+        choice: Choice | None,
         variant: dict[str, Any],
         seed: int,
         protocols: tuple[str, ...],
     ) -> None:
-        run, teacher = self._runs.student(student, seed), self._teachers[student.teachers[0]]
+        run = self._runs.student(student, seed, choice)
+        teacher = self._teachers[student.teachers[0]]
         network = Network(
             run,
             student.pair.student,

@@ -105,9 +105,11 @@ class Evaluations:
             settings.model_dump(mode="json"),
             inputs,
             tuple(modules),
+            # What its networks said is on disk: most protocols run neither them nor torch.
+            preloads=(protocols.module_of(name),),
             gpu=protocol.uses_device,
             exclusive=protocol.exclusive,
-            is_short=not protocol.exclusive,
+            is_short=True,
         )
 
     def _inputs_of_training(self, protocol: Protocol, trained: Run) -> dict[str, Run]:

@@ -29,6 +29,13 @@ class Plan(FrozenModel):
     threads: int
     """CPU threads of a training run."""
 
+    @property
+    def has_own_keys(self) -> bool:
+        """Whether every run lies where its settings, inputs and code say, as they are now."""
+        return all(
+            location == run.location and run.has_own_key for location, run in self.runs.items()
+        )
+
     def stage(self, name: str) -> list[Run]:
         """Return the runs of one stage."""
         return [run for run in self.runs.values() if run.stage == name]

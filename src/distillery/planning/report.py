@@ -6,22 +6,29 @@ from collections.abc import Iterable
 
 from distillery.experiment.experiment import Experiment
 from distillery.experiment.pairs import Pair
+from distillery.planning.published import published
+from distillery.planning.students import Student
 from distillery.planning.variants import axes_of, study_of
+from distillery.reporting.results.collect import TUNING
 from distillery.reporting.sections import registry as sections
 from distillery.reporting.settings import (
     AblationSettings,
+    ClaimSettings,
     PairSettings,
     ReportSettings,
     SectionSettings,
 )
 
 
-def report_settings(experiment: Experiment, method_sections: Iterable[str]) -> ReportSettings:
+def report_settings(
+    experiment: Experiment, method_sections: Iterable[str], students: Iterable[Student]
+) -> ReportSettings:
     """Return what the report is made with, beside the results.
 
     Args:
         experiment: the experiment.
         method_sections: names of the sections that its methods ask for.
+        students: the students of the comparison.
     """
     return ReportSettings(
         name=experiment.name,
@@ -43,6 +50,11 @@ def report_settings(experiment: Experiment, method_sections: Iterable[str]) -> R
             for name, ablation in experiment.ablations.items()
         },
         sections=_section_settings(experiment, method_sections),
+        claims=tuple(
+            ClaimSettings(better=claim.better, worse=claim.worse, text=claim.text)
+            for claim in experiment.report.claims
+        ),
+        published=published(experiment, students),
     )
 
 
@@ -79,4 +91,14 @@ def _section_settings(
                 figures=section.figure_suffixes,
                 axes=axes_of(study) if study else (),
             )
+    if experiment.tuning:
+        section = sections.load(TUNING)
+        settings[TUNING] = SectionSettings(
+            module=TUNING,
+            title=section.title,
+            tables=section.table_suffixes,
+            # A figure for each method entry.
+            figures=tuple(experiment.tuning.methods),
+            axes=(),
+        )
     return settings

@@ -13,20 +13,24 @@ from distillery.embeddings import embed
 from distillery.embeddings.settings import ViewOrder
 from distillery.experiment.errors import ParamsError
 from distillery.experiment.experiment import Experiment
+from distillery.experiment.overrides import SplitOverride
 from distillery.experiment.teachers import Checkpoint, Teacher
 from distillery.models import registry as models
 from distillery.planning.data_sets import DataSets
-from distillery.planning.students import Student
+from distillery.planning.memory import remembered
+from distillery.planning.merging import merged
+from distillery.planning.students import Choice, Student
 from distillery.runs.fingerprint import fingerprint
 from distillery.runs.run import Run
 from distillery.runs.stages import STAGES
 from distillery.training import imported
-from distillery.training import student as distilled
 from distillery.training import teacher as trained
-from distillery.training.settings import Training
+from distillery.training.selected import SELECTED_BY
+from distillery.training.settings import DistillationSettings, Training
 
 # Images that a student is shown in a training of at most a minute or so on a CPU.
 _SHORT = 100_000
+_AS_IT_IS = SplitOverride()
 
 
 @cache
@@ -58,6 +62,7 @@ def planned_run(
         settings=settings,
         inputs={name: source.location for name, source in inputs.items()},
         code=fingerprint_of(frozenset({STAGES[stage].module, *modules})),
+        preloads=modules,
     )
 
 
@@ -92,41 +97,103 @@ class Runs:
         inputs: Mapping[str, Run],
         modules: tuple[str, ...] = (),
         *,
+        preloads: tuple[str, ...] | None = None,
         gpu: bool | None = None,
         exclusive: bool = False,
+        spreads: bool = False,
         is_short: bool = False,
     ) -> Run:
         """Add a run unless it is there, and return it; for most arguments see ``planned_run``.
 
-        ``gpu`` tells whether it computes on an accelerator (None: as the stage says), ``exclusive``
-        whether it measures time, so that nothing may run beside it, and ``is_short`` whether a job
-        computes several of them, one after the other.
+        ``preloads`` are those of ``modules`` that it needs to import (None: all), ``gpu`` tells
+        whether it computes on an accelerator (None: as the stage says), ``exclusive`` whether it
+        measures time, so that nothing may run beside it, ``spreads`` whether it uses as many cores
+        as it gets, and ``is_short`` whether a job computes several of them.
         """
         run = planned_run(stage, slug, settings, inputs, modules)
-        return self._added(replace(run, gpu=gpu, exclusive=exclusive, is_short=is_short))
+        run = replace(run, gpu=gpu, exclusive=exclusive, spreads=spreads, is_short=is_short)
+        return self._added(run if preloads is None else replace(run, preloads=preloads))
 
+    @remembered
     def prepared(self, data: str) -> Run:
         """Return the run that prepares a data set."""
         settings = self._data_sets.settings(data).origin
         modules = (sources.module_of(settings.source),)
-        return self.add("prepare", settings.source, settings.model_dump(mode="json"), {}, modules)
+        return self.add(
+            "prepare",
+            settings.source,
+            settings.model_dump(mode="json"),
+            {},
+            modules,
+            spreads=settings.facts.decoded,
+        )
 
-    def teacher(self, name: str) -> Run:
-        """Return the run that trains or imports a teacher; wrong settings are a ``ParamsError``."""
+    @remembered
+    def teacher(self, name: str, split: SplitOverride = _AS_IT_IS) -> Run:
+        """Return the run that trains or imports a teacher; wrong settings are a ``ParamsError``.
+
+        Args:
+            name: id of the teacher.
+            split: what differs in the split of its data, if it is trained.
+        """
         teacher = self._experiment.teachers[name]
         if teacher.checkpoint:
             return self._imported(teacher, teacher.checkpoint)
-        return self._trained(name, teacher)
+        return self._trained(name, teacher, split)
 
+    @remembered
     def teacher_training(self, name: str) -> Training:
         """Return how a teacher is trained that is not imported."""
         teacher, path = self._experiment.teachers[name], ("teachers", name, "training")
         return self._data_sets.training(teacher.data_set, [teacher.training], path)
 
-    def student(self, student: Student, seed: int) -> Run:
-        """Return the run that trains a student; too many slots are a ``ParamsError``."""
-        settings = distilled.Settings(
-            arch=student.pair.student,
+    def student(self, student: Student, seed: int, choice: Choice | None = None) -> Run:
+        """Return the run that trains a student; too many slots are a ``ParamsError``.
+
+        Args:
+            student: the student.
+            seed: its seed.
+            choice: what it may become, if its settings are tuned.
+        """
+        settings, inputs, modules = self._distillation(student, seed)
+        candidates = []
+        for candidate in choice.among if choice else ():
+            values, *reads = self._distillation(candidate, seed)
+            _require_same(candidate.entry_id, reads, [inputs, modules])
+            candidates.append({n: value for n, value in values.items() if value != settings[n]})
+        # An ablation of all that is tuned leaves nothing to be selected.
+        settings["candidates"] = candidates if any(candidates) else []
+        if choice and settings["candidates"]:
+            inputs = {**inputs, SELECTED_BY: choice.made_by}
+        return self._distilled("train-student", "", student, seed, settings, inputs, modules)
+
+    def trial(self, student: Student, seed: int) -> Run:
+        """Return the run that tries a student's settings; errors are those of ``student``."""
+        parts = self._distillation(student, seed)
+        return self._distilled("trial", "-trial", student, seed, *parts)
+
+    def _distilled(
+        self,
+        stage: str,
+        suffix: str,
+        student: Student,
+        seed: int,
+        settings: dict[str, Any],
+        inputs: dict[str, Run],
+        modules: tuple[str, ...],
+    ) -> Run:
+        source = self._data_sets.settings(student.data).source
+        slug = f"{source}-{settings['arch']}-{settings['method']}-s{seed}{suffix}"
+        shown = self._data_sets.images(student.data, student.split)
+        is_short = shown is not None and shown * student.training.epochs <= _SHORT
+        return self.add(stage, slug, settings, inputs, modules, is_short=is_short)
+
+    def _distillation(
+        self, student: Student, seed: int
+    ) -> tuple[dict[str, Any], dict[str, Run], tuple[str, ...]]:
+        """Return plain settings, inputs and modules of a student's training."""
+        settings = DistillationSettings(
+            arch=student.arch,
             seed=seed,
             channels=student.pair.channels,
             method=student.method_name,
@@ -147,15 +214,13 @@ class Runs:
             suffix = f"-{number}" if number > 1 else ""
             if student.is_cached:
                 inputs[f"embeddings{suffix}"] = self._embeddings(student, name, settings.views)
+                if "classifier" in student.method.needs:
+                    inputs[f"classifier{suffix}"] = self.teacher(name, student.split_of_teachers)
+                    modules.append(models.module_of(self._experiment.teachers[name].arch))
             else:
-                inputs[f"teacher{suffix}"] = self.teacher(name)
+                inputs[f"teacher{suffix}"] = self.teacher(name, student.split_of_teachers)
                 modules.append(models.module_of(self._experiment.teachers[name].arch))
-        source = self._data_sets.settings(student.data).source
-        slug = f"{source}-{settings.arch}-{settings.method}-s{seed}"
-        plain = settings.model_dump(mode="json")
-        shown = self._data_sets.images(student.data, student.split)
-        is_short = shown is not None and shown * student.training.epochs <= _SHORT
-        return self.add("train-student", slug, plain, inputs, tuple(modules), is_short=is_short)
+        return settings.model_dump(mode="json"), inputs, tuple(modules)
 
     def _added(self, run: Run) -> Run:
         return self.planned.setdefault(run.location, run)
@@ -169,7 +234,7 @@ class Runs:
         )
         return self._added(imported_run(self.prepared(teacher.data_set), settings))
 
-    def _trained(self, name: str, teacher: Teacher) -> Run:
+    def _trained(self, name: str, teacher: Teacher, override: SplitOverride) -> Run:
         data, training = teacher.data_set, self.teacher_training(name)
         settings = trained.Settings(
             arch=teacher.arch,
@@ -179,14 +244,15 @@ class Runs:
             **self._common(data, training),
         )
         own = self._data_sets.settings(data)
-        split = self._data_sets.checked(
-            data, teacher.split or own.split, ("teachers", name, "split")
-        )
+        path = ("teachers", name, "split")
+        split = merged(teacher.split or own.split, [override], path)
+        split = self._data_sets.checked(data, split, path)
         inputs = {"prepared": self.prepared(data), "split": self._split(data, split)}
         slug = f"{own.source}-{teacher.arch}-s{teacher.seed}"
         modules = (models.module_of(teacher.arch),)
         return self.add("train-teacher", slug, settings.model_dump(mode="json"), inputs, modules)
 
+    @remembered
     def _split(self, data: str, settings: splitting.Settings) -> Run:
         slug = f"{self._data_sets.settings(data).source}-split"
         inputs = {"prepared": self.prepared(data)}
@@ -203,7 +269,7 @@ class Runs:
         inputs = {
             "prepared": self.prepared(student.data),
             "split": self._split(student.data, student.split),
-            "teacher": self.teacher(name),
+            "teacher": self.teacher(name, student.split_of_teachers),
         }
         source = self._data_sets.settings(student.data).source
         slug = f"{source}-{teacher.arch}-s{teacher.seed}-v{views.slots}"
@@ -231,3 +297,17 @@ class Runs:
                 f"(allowed: 1 to {distinct})",
             )
         return ViewOrder(slots=wanted or min(distinct, training.epochs), seed=seed)
+
+
+def _require_same(entry: str, found: list[Any], expected: list[Any]) -> None:
+    """Check that what is selected does not change what is read, which is planned before.
+
+    Raises:
+        ParamsError: it does.
+    """
+    if found != expected:
+        raise ParamsError(
+            ("tuning", "methods", entry, "vary"),
+            "its values and the entry's own do not learn from the same runs, as with `weights.kd` "
+            "0 beside others, or other `training.epochs`; make them entries of their own",
+        )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from distillery.core.errors import UserError
 from distillery.core.settings import FrozenModel
@@ -13,6 +14,7 @@ from distillery.experiment.checks import method_options
 from distillery.experiment.errors import KeyPath, ParamsError
 from distillery.experiment.experiment import Experiment
 from distillery.experiment.methods import MethodEntry, MethodOverride
+from distillery.experiment.overrides import SplitOverride
 from distillery.experiment.pairs import Pair
 from distillery.methods import registry as methods
 from distillery.methods.base import Method, Weights
@@ -21,6 +23,9 @@ from distillery.planning.data_sets import DataSets
 from distillery.planning.merging import deep_merged, last_given, merged
 from distillery.planning.variants import Variant
 from distillery.training.settings import Combination, Training
+
+if TYPE_CHECKING:
+    from distillery.runs.run import Run
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,8 @@ class Student:
         ensemble: how several teachers teach, as far as the params file says.
         training: how it is trained.
         split: what of the data it is trained on.
+        arch: architecture that is trained: that of the pair, unless the method adds to it.
+        split_of_teachers: what differs in the split of its teachers.
     """
 
     pair_id: str
@@ -57,6 +64,8 @@ class Student:
     ensemble: Combination | None
     training: Training
     split: Split
+    arch: str
+    split_of_teachers: SplitOverride = field(default_factory=SplitOverride)
 
     @property
     def title(self) -> str:
@@ -110,24 +119,35 @@ class Student:
         return (self.ensemble or "mean") if several else None
 
 
-def resolve(
-    experiment: Experiment, pair_id: str, entry_id: str, variant: Variant | None = None
-) -> Student:
-    """Resolve a student: method entry, then the pair's override, then the variant's.
+class Choice(NamedTuple):
+    """What a student with tuned settings may become.
+
+    Attributes:
+        made_by: the run that selects one.
+        among: the students that it selects from, in the order of its trials.
+    """
+
+    made_by: Run
+    among: tuple[Student, ...]
+
+
+def resolve(experiment: Experiment, pair_id: str, entry_id: str, *variants: Variant) -> Student:
+    """Resolve a student: method entry, then the pair's override, then those of the variants.
 
     Args:
         experiment: the experiment.
         pair_id: id of the pair.
         entry_id: id of the method entry.
-        variant: what differs in an ablation; None in the comparison.
+        variants: what differs in an ablation or a tuning, the strongest last; none in the
+            comparison.
 
     It is a ``ParamsError`` if the settings do not fit together, or the networks not the method.
     """
     data_sets = DataSets(experiment)
     pair, entry = experiment.pairs[pair_id], experiment.methods[entry_id]
     in_pair = pair.methods.get(entry_id)
-    layers = [entry, in_pair or MethodOverride(), *([variant.override] if variant else [])]
-    path = _path(pair_id, entry_id, in_pair, variant)
+    layers = [entry, in_pair or MethodOverride(), *(each.override for each in variants)]
+    path = _path(pair_id, entry_id, in_pair, variants)
     name = entry.method or entry_id
     method = methods.load(name)
     options: dict[str, Any] = {}
@@ -153,17 +173,18 @@ def resolve(
             data, [pair.training, *(layer.training for layer in layers)], (*path, "training")
         ),
         split=data_sets.split(data, [layer.split for layer in layers], (*path, "split")),
+        arch=pair.student,
     )
-    _check(experiment, data_sets, student, path if variant else ("pairs", pair_id))
-    return student
+    arch = _checked_arch(experiment, data_sets, student, path if variants else ("pairs", pair_id))
+    return replace(student, arch=arch)
 
 
 def _path(
-    pair_id: str, entry_id: str, in_pair: MethodOverride | None, variant: Variant | None
+    pair_id: str, entry_id: str, in_pair: MethodOverride | None, variants: Sequence[Variant]
 ) -> KeyPath:
     """Return where the params file has the last of the settings."""
-    if variant:
-        return variant.path
+    if variants:
+        return variants[-1].path
     if in_pair:
         return ("pairs", pair_id, "methods", entry_id)
     return ("methods", entry_id)
@@ -186,14 +207,16 @@ def _common_data(experiment: Experiment, teachers: tuple[str, ...], path: KeyPat
     return first
 
 
-def _check(experiment: Experiment, data_sets: DataSets, student: Student, path: KeyPath) -> None:
-    """Check that the method can teach this student with these teachers.
+def _checked_arch(
+    experiment: Experiment, data_sets: DataSets, student: Student, path: KeyPath
+) -> str:
+    """Check that the method can teach this student, and return which architecture is trained.
 
     Raises:
         ParamsError: it cannot.
     """
     if not student.uses_teacher:
-        return
+        return student.arch
     teachers = [experiment.teachers[name] for name in student.teachers]
     sees = student.pair.channels
     if not student.is_cached:
@@ -209,6 +232,9 @@ def _check(experiment: Experiment, data_sets: DataSets, student: Student, path: 
             f"the teachers' joint probabilities are those at one temperature, but that of "
             f"'{student.method_name}' is {at:g} and kd_temperature {kd_at:g}; set both alike",
         )
+    if student.combination == "joint" and "classifier" in student.method.needs:
+        why = f"'{student.method_name}' needs a teacher's classifier, which a joint one lacks"
+        raise ParamsError(path, f"{why} (allowed: mean, sum)")
     student_spec = data_sets.spec(student.pair.student, student.data, sees)
     specs = [data_sets.spec(each.arch, student.data, each.channels) for each in teachers]
     if student.combination == "joint":
@@ -219,3 +245,7 @@ def _check(experiment: Experiment, data_sets: DataSets, student: Student, path: 
             student.method.check(student.options, student_spec, spec)
         except UserError as error:
             raise ParamsError(path, str(error)) from None
+    archs = {student.method.student_arch(student.options, student_spec, spec) for spec in specs}
+    if archs != {student.arch} and len(specs) > 1:
+        raise ParamsError(path, f"'{student.method_name}' takes its head from one teacher alone")
+    return archs.pop()

@@ -46,12 +46,37 @@ def variants_of(ablation: Ablation, path: KeyPath) -> Iterator[Variant]:
         yield from _combined(ablation.vary, path)
 
 
+def variant(settings: Mapping[str, Any], path: KeyPath) -> Variant:
+    """Return the variant with these settings, dotted name -> value.
+
+    It is a ``ParamsError`` at ``path`` if a value is not allowed.
+    """
+    return Variant(settings, validated(MethodOverride, _nested(settings), path), path)
+
+
+def dotted(vary: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Yield the dotted names of what is varied, each with ``prefix`` before it."""
+    for name, value in vary.items():
+        if isinstance(value, Mapping) and value:
+            yield from dotted(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def lookup(tree: Mapping[str, Any], axis: str) -> Any:
+    """Return the value of a dotted name in nested mappings."""
+    value: Any = tree
+    for part in axis.split("."):
+        value = value[part]
+    return value
+
+
 def axes_of(ablation: Ablation) -> tuple[str, ...]:
     """Return the axes of an ablation: pairs and methods where there are several, then settings."""
     several = {"pair": ablation.pairs, "method": ablation.methods}
     names = [name for name, ids in several.items() if len(ids) > 1]
     parts = ablation.vary if isinstance(ablation.vary, list) else [ablation.vary]
-    return (*names, *dict.fromkeys(axis for part in parts for axis in _dotted(part)))
+    return (*names, *dict.fromkeys(axis for part in parts for axis in dotted(part)))
 
 
 def study_of(name: str, entry: ProtocolEntry, experiment: Experiment) -> Ablation | None:
@@ -80,9 +105,7 @@ def study_of(name: str, entry: ProtocolEntry, experiment: Experiment) -> Ablatio
 def _listed(parts: list[dict[str, Any]], path: KeyPath) -> Iterator[Variant]:
     """Yield variants that are given one by one."""
     for number, part in enumerate(parts):
-        settings = {axis: _lookup(part, axis) for axis in _dotted(part)}
-        at = (*path, number)
-        yield Variant(settings, _override(settings, at), at)
+        yield variant({axis: lookup(part, axis) for axis in dotted(part)}, (*path, number))
 
 
 def _combined(vary: Mapping[str, Any], path: KeyPath) -> Iterator[Variant]:
@@ -91,43 +114,22 @@ def _combined(vary: Mapping[str, Any], path: KeyPath) -> Iterator[Variant]:
     Raises:
         ParamsError: an axis is no list of values.
     """
-    axes = [*_dotted(vary)]
-    values = [_lookup(vary, axis) for axis in axes]
+    axes = [*dotted(vary)]
+    values = [lookup(vary, axis) for axis in axes]
     for axis, choices in zip(axes, values, strict=True):
         if not isinstance(choices, list | tuple) or not choices:
             raise ParamsError(
                 (*path, *axis.split(".")), f"found {choices!r}; an axis is a list of values"
             )
     for combination in itertools.product(*values):
-        settings = dict(zip(axes, combination, strict=True))
-        yield Variant(settings, _override(settings, path), path)
-
-
-def _dotted(vary: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """Yield the dotted names of what is varied."""
-    for name, value in vary.items():
-        if isinstance(value, Mapping) and value:
-            yield from _dotted(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}"
-
-
-def _override(settings: Mapping[str, Any], path: KeyPath) -> MethodOverride:
-    return validated(MethodOverride, _nested(settings), path)
-
-
-def _lookup(tree: Mapping[str, Any], dotted: str) -> Any:
-    value: Any = tree
-    for part in dotted.split("."):
-        value = value[part]
-    return value
+        yield variant(dict(zip(axes, combination, strict=True)), path)
 
 
 def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
     """Turn dotted names into nested mappings."""
     tree: dict[str, Any] = {}
-    for dotted, value in flat.items():
-        *parents, last = dotted.split(".")
+    for axis, value in flat.items():
+        *parents, last = axis.split(".")
         branch = tree
         for part in parents:
             branch = branch.setdefault(part, {})

@@ -12,9 +12,11 @@ RUNS = "tables/runs.csv"
 TABLE_FORMATS = ("csv", "md", "tex")
 FIGURE_FORMATS = ("svg", "pdf", "png")
 
-_TABLES = ("main", "teachers", "evaluation")
+_TABLES = ("main", "ranks", "differences", "teachers", "evaluation")
+_CLAIMS = "claims"
+_PUBLISHED = "published"
 _COST = "cost"
-_FIGURES = ("accuracy", "learning-curves")
+_FIGURES = ("accuracy", "ranks", "learning-curves")
 _ABLATION = "ablation-"
 _SECTION = "section-"
 
@@ -22,7 +24,13 @@ _SECTION = "section-"
 def expected(report: ReportSettings) -> list[str]:
     """Return every file of the report, relative to its folder; the page comes last."""
     ablations = [f"{_ABLATION}{name}" for name in report.ablations]
-    tables = [*_TABLES, *ablations, *([_COST] if report.timings else [])]
+    tables = [
+        *_TABLES,
+        *([_CLAIMS] if report.claims else []),
+        *([_PUBLISHED] if report.published.numbers else []),
+        *ablations,
+        *([_COST] if report.timings else []),
+    ]
     figures = [*_FIGURES, *ablations]
     for entry, settings in report.sections.items():
         tables += [section(entry, suffix) for suffix in settings.tables]
@@ -58,7 +66,7 @@ def section(entry: str, suffix: str = "") -> str:
 
 def is_disposable(file: str) -> bool:
     """Tell whether ``file`` is one that a report of some settings writes, and not the user's."""
-    tables, figures = "|".join((*_TABLES, _COST)), "|".join(_FIGURES)
+    tables, figures = "|".join((*_TABLES, _CLAIMS, _PUBLISHED, _COST)), "|".join(_FIGURES)
     kinds = (
         rf"tables/(({tables}|{_ABLATION}.+|{_SECTION}.+)\.({'|'.join(TABLE_FORMATS)})|runs\.csv)",
         rf"figures/({figures}|{_ABLATION}.+|{_SECTION}.+)\.({'|'.join(FIGURE_FORMATS)})",

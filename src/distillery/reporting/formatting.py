@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 DASH = "–"
@@ -23,6 +24,18 @@ def spread(mean: float, std: float, digits: int = 2) -> str:
     """Write ``mean ± std``, or the mean alone where there is no deviation."""
     text = number(mean, digits)
     return text if math.isnan(std) else f"{text} ± {number(std, digits)}"
+
+
+def interval(low: float, high: float, *, sign: bool = False) -> str:
+    """Write an interval as ``1.20 … 3.40``, a dash where there is none."""
+    if math.isnan(low):
+        return DASH
+    return f"{number(low, sign=sign)} … {number(high, sign=sign)}"
+
+
+def p_value(p: float) -> str:
+    """Write a p value; no more than three decimals are of use."""
+    return "< 0.001" if p < 0.001 else number(p, 3)
 
 
 def digits_for(values: Iterable[float]) -> int:
@@ -78,9 +91,25 @@ def variant_text(variant: str, *, named: bool = True, leave_out: Container[str] 
     )
 
 
+def of_one_seed(caption: str) -> str:
+    """Say in a caption that its numbers are of one seed instead of means over seeds."""
+    means = r"(as )?\b(m|M)eans?( (?:and|±) standard deviation)? over seeds"
+    return re.sub(
+        means,
+        lambda found: f"{'of ' if found[1] else ''}{'O' if found[2] == 'M' else 'o'}ne seed",
+        caption,
+    )
+
+
 def counted(count: int, noun: str) -> str:
     """Write ``1 run``, ``2 runs``."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def enumerated(names: Sequence[str]) -> str:
+    """Write ``A``, ``A and B``, ``A, B and C``."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def distinct(labels: Mapping[str, str]) -> dict[str, str]:

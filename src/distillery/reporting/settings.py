@@ -32,6 +32,19 @@ class Row(FrozenModel):
     """Location of the teacher that the row belongs to."""
 
 
+class Selection(FrozenModel):
+    """A run that selected settings by trials."""
+
+    pair: str
+    """Id of the pair of the trials."""
+    method: str
+    """Id of the method entry."""
+    title: str
+    """What tables call the method."""
+    run: str
+    """Location of the run."""
+
+
 class PairSettings(FrozenModel):
     """What the report calls a pair's networks."""
 
@@ -67,6 +80,39 @@ class SectionSettings(FrozenModel):
     """Dotted names of what a study varies; none for other protocols."""
 
 
+class ClaimSettings(FrozenModel):
+    """A claim that the report tests: one method entry is better than another."""
+
+    better: str
+    """Id of the method entry that is said to be better."""
+    worse: str
+    """Id of the other."""
+    text: str | None
+    """The claim in words; the labels of both when not given."""
+
+
+class PublishedNumber(FrozenModel):
+    """A published accuracy of what a pair and a method entry repeat."""
+
+    pair: str
+    """Id of the pair."""
+    method: str
+    """Id of the method entry."""
+    top1: float
+    """The accuracy in percent."""
+    source: str
+    """Where it was published."""
+
+
+class Published(FrozenModel):
+    """Published numbers that may stand beside those of the report."""
+
+    note: str
+    """Which they are; or what differs, if there are none."""
+    numbers: tuple[PublishedNumber, ...]
+    """Those whose data set, networks, schedule and objective are those of the report."""
+
+
 class ReportSettings(FrozenModel):
     """What a report is made with, beside the results."""
 
@@ -88,3 +134,7 @@ class ReportSettings(FrozenModel):
     """The ablations by id."""
     sections: dict[str, SectionSettings]
     """The further sections by entry."""
+    claims: tuple[ClaimSettings, ...]
+    """The stated claims."""
+    published: Published
+    """Published numbers."""

@@ -167,7 +167,7 @@ class _Adoption:
         for old in self._old.get(run.stage, []):
             if self._has_same_inputs(run, old.manifest["inputs"]):
                 try:
-                    settings = _as_today(run.stage, old.settings)
+                    settings = _as_today(run.stage, old.manifest["settings"])
                 except ValidationError as error:
                     # Of another name it is most likely something else altogether.
                     if old.manifest["slug"] == run.slug:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from distillery.core.errors import DamagedArtifact, UserError
 from distillery.core.files import checksum
+from distillery.runs.run import identity_of, run_key
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+# What of a manifest its key is the hash of.
+_IDENTITY = ("stage", "settings", "inputs", "code")
 
 
 class Artifact:
@@ -29,8 +32,8 @@ class Artifact:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The settings that the run was made with."""
-        return dict(self.manifest["settings"])
+        """The settings that the run was made with, with what other runs selected of them."""
+        return dict(self.manifest.get("record", {}).get("settings") or self.manifest["settings"])
 
     @property
     def files(self) -> list[str]:
@@ -117,16 +120,46 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     """Return the manifest of a run directory.
 
     Raises:
-        DamagedArtifact: it is unreadable or that of another run.
+        DamagedArtifact: it is unreadable, that of another run, or does not have the key of its own
+            settings, inputs and code.
     """
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        complete = {"key", "settings", "files", "stage"} <= manifest.keys()
-    except (OSError, ValueError, AttributeError) as error:
+        is_own = path.name == f"{manifest['slug']}-{manifest['key']}"
+        if manifest["format"] != FORMAT or not is_own or not _is_whole(manifest):
+            raise DamagedArtifact(
+                f"{path / MANIFEST}: not the manifest of this run; {_remedy(path)}"
+            )
+        key = run_key(identity_of(**{name: manifest[name] for name in _IDENTITY}))
+    except (KeyError, TypeError, AttributeError) as error:
+        problem = f"not the manifest of this run ({type(error).__name__}: {error})"
+        raise DamagedArtifact(f"{path / MANIFEST}: {problem}; {_remedy(path)}") from None
+    except (OSError, ValueError, RecursionError) as error:
         raise DamagedArtifact(f"{path / MANIFEST}: unreadable ({error}); {_remedy(path)}") from None
-    if not complete or manifest.get("format") != FORMAT or not path.name.endswith(manifest["key"]):
-        raise DamagedArtifact(f"{path / MANIFEST}: not the manifest of this run; {_remedy(path)}")
+    if key != manifest["key"]:
+        problem = f"its settings, inputs and code have the key {key}, not {manifest['key']}"
+        raise DamagedArtifact(f"{path / MANIFEST}: {problem}; {_remedy(path)}")
     return dict(manifest)
+
+
+def _is_whole(manifest: Mapping[str, Any]) -> bool:
+    """Tell whether a manifest has what its readers look for, and names no file elsewhere."""
+    return (
+        isinstance(manifest["settings"], dict)
+        and isinstance(manifest["record"], dict)
+        and isinstance(manifest["adopted_from"], list)
+        and all(_is_below(name) for name in manifest["files"])
+        and all(
+            isinstance(file["size"], int) and isinstance(file["sha256"], str)
+            for file in manifest["files"].values()
+        )
+    )
+
+
+def _is_below(name: str) -> bool:
+    """Tell whether a file's name stays within the run's folder."""
+    parts = PurePosixPath(name).parts
+    return bool(parts) and parts[0] != "/" and ".." not in parts
 
 
 def _difference(path: Path, expected: Mapping[str, Any]) -> str | None:

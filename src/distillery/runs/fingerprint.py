@@ -49,7 +49,12 @@ def source_digest(folder: str = "") -> str:
 
 def normalise(source: str) -> str:
     """Return ``source`` without comments, docstrings, annotations-only imports and formatting."""
-    return ast.unparse(_Stripper().visit(ast.parse(source)))
+    return ast.unparse(_stripped(source))
+
+
+def _stripped(source: str) -> ast.Module:
+    tree: ast.Module = _Stripper().visit(ast.parse(source))
+    return tree
 
 
 class _Stripper(ast.NodeTransformer):
@@ -82,27 +87,43 @@ def _path(module: str) -> Path | None:
 
 
 @cache
-def _normalised(module: str) -> str:
+def _tree(module: str) -> ast.Module:
     path = _path(module)
     if path is None:
         raise ModuleNotFoundError(module)
-    return normalise(path.read_text(encoding="utf-8"))
+    return _stripped(path.read_text(encoding="utf-8"))
+
+
+@cache
+def _normalised(module: str) -> str:
+    return ast.unparse(_tree(module))
+
+
+def imported_when_called(module: str) -> set[str]:
+    """Return the libraries that the functions of a module import, which cost time only then.
+
+    Raises:
+        ModuleNotFoundError: the package has no such module.
+    """
+    functions = (node for node in ast.walk(_tree(module)) if isinstance(node, ast.FunctionDef))
+    inside = (name for function in functions for name in _imports_in(function))
+    return {name for name in inside if name.partition(".")[0] != PACKAGE}
 
 
 @cache
 def _imports(module: str) -> frozenset[str]:
-    tree = ast.parse(_normalised(module))
-    return frozenset(name for node in ast.walk(tree) for name in _imported(node))
+    """Return the modules of this package that a module imports."""
+    names = _imports_in(_tree(module), members=True)
+    ours = (name for name in names if name.partition(".")[0] == PACKAGE)
+    return frozenset(name for name in ours if _path(name) is not None)
 
 
-def _imported(node: ast.AST) -> Iterator[str]:
-    """Yield the package modules that an import statement names."""
-    if isinstance(node, ast.Import):
-        candidates = [alias.name for alias in node.names]
-    elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-        candidates = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    else:
-        candidates = []
-    for name in candidates:
-        if name.partition(".")[0] == PACKAGE and _path(name) is not None:
-            yield name
+def _imports_in(tree: ast.AST, *, members: bool = False) -> Iterator[str]:
+    """Yield what import statements name; with ``members`` also ``a.b`` for ``from a import b``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            if members:
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)

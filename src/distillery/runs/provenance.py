@@ -30,7 +30,7 @@ class Recorder:
             "started": self._started.isoformat(timespec="seconds"),
             "wall_seconds": round(time.perf_counter() - self._clock, 3),
             "peak_memory_mb": _peak_memory_mb(),
-            "processor": _processor(),
+            "processor": processor(),
             "versions": _versions(),
             "git": _git_state(),
         }
@@ -57,7 +57,7 @@ def _peak_memory_mb() -> float:
     return round(peak * bytes_a_unit / 2**20, 1)
 
 
-def _processor() -> str:
+def processor() -> str:
     """Return the model of the processor, which decides the last bits of sums."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():

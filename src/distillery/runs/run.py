@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 KEY_LENGTH = 16
-# What a run asks of the machine: neither its key nor its manifest depends on it.
-_RESOURCES = ("gpu", "exclusive", "is_short")
+# What a run asks of the process and the machine: neither its key nor its manifest depends on it.
+_RESOURCES = ("preloads", "gpu", "exclusive", "spreads", "is_short")
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,10 @@ class Run:
         settings: everything that decides the result, resolved to plain values.
         inputs: name -> location (``folder/slug-key``) of every run that is read.
         code: fingerprint of the code that computes the run.
+        preloads: modules that it needs beside its stage's; several runs share their import.
         gpu: whether it computes on an accelerator where there is one; None: as the stage says.
         exclusive: whether it needs the machine to itself, since it measures time.
+        spreads: whether it computes the same on as many cores as it gets, the faster the more.
         is_short: whether it is so short that starting a program for it alone would take longer.
     """
 
@@ -36,8 +38,10 @@ class Run:
     inputs: Mapping[str, str]
     code: str
     key: str = field(default="")
+    preloads: tuple[str, ...] = field(default=(), compare=False)
     gpu: bool | None = field(default=None, compare=False)
     exclusive: bool = field(default=False, compare=False)
+    spreads: bool = field(default=False, compare=False)
     is_short: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -47,12 +51,12 @@ class Run:
     @property
     def identity(self) -> dict[str, Any]:
         """Everything that the key is the hash of."""
-        return {
-            "stage": self.stage,
-            "settings": self.settings,
-            "inputs": {name: location[-KEY_LENGTH:] for name, location in self.inputs.items()},
-            "code": self.code,
-        }
+        return identity_of(self.stage, self.settings, self.inputs, self.code)
+
+    @property
+    def has_own_key(self) -> bool:
+        """Whether the key, which may have been read from somewhere, is the hash of the identity."""
+        return self.key == run_key(self.identity)
 
     @property
     def name(self) -> str:
@@ -71,6 +75,18 @@ class Run:
     def described(self) -> dict[str, Any]:
         """Return what a manifest says of the run."""
         return {name: value for name, value in asdict(self).items() if name not in _RESOURCES}
+
+
+def identity_of(
+    stage: str, settings: Mapping[str, Any], inputs: Mapping[str, str], code: str
+) -> dict[str, Any]:
+    """Return what the key of a run is the hash of; for the arguments see ``Run``."""
+    return {
+        "stage": stage,
+        "settings": settings,
+        "inputs": {name: location[-KEY_LENGTH:] for name, location in inputs.items()},
+        "code": code,
+    }
 
 
 def run_key(identity: Mapping[str, Any]) -> str:

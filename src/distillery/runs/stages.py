@@ -82,6 +82,17 @@ STAGES = {
             trains=True,
         ),
         Stage(
+            "trial",
+            "students",
+            "distillery.training.trial",
+            "trying",
+            8000,
+            1440,
+            gpu=True,
+            trains=True,
+        ),
+        Stage("select", "students", "distillery.training.selection", "selecting", 2000, 30),
+        Stage(
             "train-student",
             "students",
             "distillery.training.student",

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from distillery.core.randomness import seed_for
+from distillery.data.info import DataSetInfo
 from distillery.methods import registry as methods
 from distillery.methods.base import Context, Method
 from distillery.models.base import Classifier, ModelSpec
@@ -26,6 +27,8 @@ class Teacher(NamedTuple):
     """Its shape."""
     network: Classifier | None = None
     """The teacher itself, where it is run rather than read from a cache."""
+    head: nn.Linear | None = None
+    """Its last layer, where the method needs that."""
 
 
 def numbered(inputs: Mapping[str, Source], kind: str) -> list[Source]:
@@ -39,6 +42,7 @@ def assemble(
     spec: ModelSpec,
     teachers: Sequence[Teacher],
     labels: Tensor,
+    info: DataSetInfo,
     gather: Gather | None = None,
 ) -> Distiller:
     """Return the distiller of a run.
@@ -49,6 +53,7 @@ def assemble(
         spec: shape of the student.
         teachers: its teachers; none for a run without.
         labels: (n,) int64 on the CPU, of the training set.
+        info: of the data set, as the student sees it.
         gather: joins a tensor of all processes.
     """
     contexts = [
@@ -58,7 +63,11 @@ def assemble(
             labels=labels,
             seed=settings.seed,
             epochs=settings.training.epochs,
+            batch_size=settings.training.batch_size,
             teacher_network=teacher.network,
+            teacher_head=teacher.head,
+            mean=tuple(info.mean),
+            std=tuple(info.std),
         )
         # A run without a teacher has one copy of its method, too.
         for teacher in teachers or [Teacher(spec)]
@@ -70,6 +79,7 @@ def assemble(
     # The heads have a seed of their own, so that all methods start from the same student.
     torch.manual_seed(seed_for(settings.seed, "method"))
     copies = _copies(settings.method, settings.options, contexts)
+    copies[0].prepare_student(student)
     kd: list[Method] = []
     if settings.kd_temperature:
         kd = _copies("kd", {"temperature": settings.kd_temperature}, contexts)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from distillery.methods.base import Batch, Method, Weights
+from distillery.methods.base import Batch, Method, Need, Weights
 from distillery.methods.parts.precision import upcast
 from distillery.models.base import Classifier, Outputs
 from distillery.training.ensemble import combined, joint
 from distillery.training.settings import Combination
 
 Gather = Callable[[Tensor, int], Tensor]
+# What a network's forward pass returns only when it is asked for.
+_MAPS: frozenset[Need] = frozenset({"features", "preactivations", "last_map", "class_maps"})
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,17 @@ class Distiller(nn.Module):
         self._gather = gather
         self._combination = combination
         self._joint_temperature = joint_temperature
+        self._run_student = run_network
+
+    def compile_student(self) -> None:
+        """Run the student compiled from now on, in the steps of this distiller alone.
+
+        What is compiled is the call, not the module, so that names in its state stay what they are
+        and whoever evaluates it runs it as it is. Each size of batch is compiled by itself: code
+        for any size, which torch makes once it has met a second one, would give a resumed run other
+        bits.
+        """
+        self._run_student = torch.compile(run_network, dynamic=False)
 
     @property
     def method(self) -> Method:
@@ -100,7 +114,7 @@ class Distiller(nn.Module):
             teachers = [joint(teachers, self._joint_temperature)]
         if pretraining:
             return self._pretrain(images, teachers, batch)
-        student = run_network(self.student, images, self.method)
+        student = self._run_student(self.student, images, self.method, taught=True)
         with torch.autocast(images.device.type, enabled=False):
             student = _in_single_precision(student)
             logits = student.logits[:: self.method.n_views]
@@ -148,7 +162,7 @@ class Distiller(nn.Module):
         assert stage is not None
         student = teachers[0]
         if stage.trains_student:
-            student = run_network(self.student, images, self.method)
+            student = self._run_student(self.student, images, self.method, taught=True)
         with torch.autocast(images.device.type, enabled=False):
             student, teachers, batch = self._shared(_in_single_precision(student), teachers, batch)
             found = [
@@ -175,14 +189,18 @@ class Distiller(nn.Module):
         return student, teachers, whole
 
 
-def run_network(network: Classifier, images: Tensor, method: Method) -> Outputs:
-    """Run a network on images (B, C, H, W) and return what the method needs of it."""
-    outputs: Outputs = network(
-        images,
-        features="features" in method.needs,
-        preactivations="preactivations" in method.needs,
-        **({"blocks": method.block_hook} if "blocks" in method.needs else {}),
-    )
+def run_network(
+    network: Classifier, images: Tensor, method: Method, *, taught: bool = False
+) -> Outputs:
+    """Run a network on images (B, C, H, W) and return what the method needs of it.
+
+    ``taught`` tells whether it is the student.
+    """
+    needs = method.needs | method.student_needs if taught else method.needs
+    asked: dict[str, Any] = dict.fromkeys(_MAPS & needs, True)
+    if "blocks" in needs:
+        asked["blocks"] = method.block_hook
+    outputs: Outputs = network(images, **asked)
     return outputs
 
 
@@ -199,8 +217,16 @@ def _in_single_precision(outputs: Outputs) -> Outputs:
 
 def _map(outputs: Outputs, function: Callable[[Tensor], Tensor]) -> Outputs:
     """Apply ``function`` to every tensor of ``outputs``."""
-    logits, embedding, *maps = outputs
-    return Outputs(function(logits), function(embedding), *(tuple(map(function, m)) for m in maps))
+    last_map, class_maps = outputs.last_map, outputs.class_maps
+    return Outputs(
+        function(outputs.logits),
+        function(outputs.embedding),
+        tuple(map(function, outputs.features)),
+        tuple(map(function, outputs.preactivations)),
+        tuple(map(function, outputs.blocks)),
+        last_map if last_map is None else function(last_map),
+        class_maps if class_maps is None else function(class_maps),
+    )
 
 
 def _detached(terms: Mapping[str, Tensor]) -> dict[str, Tensor]:

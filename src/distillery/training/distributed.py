@@ -5,10 +5,8 @@ A run (``launch``) starts torch's agent (``main``), and that starts the workers.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +21,7 @@ from distillery.core.devices import lease_for_children
 from distillery.core.errors import Busy, DistilleryError, Interrupted
 from distillery.core.files import write_atomically
 from distillery.core.locks import try_lock
+from distillery.core.processes import end_with_parent
 from distillery.core.signals import on_request_to_end
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 TASK = "task.json"
 RECORD = "record.json"
 FAILURE = "failure.json"
-_PR_SET_PDEATHSIG = 1
 
 
 class _AllGather(torch.autograd.Function):
@@ -139,12 +137,6 @@ def report_failure(scratch: Path, error: DistilleryError) -> None:
     """Leave an error of a worker for ``launch`` to raise."""
     told = {"kind": type(error).__name__, "message": str(error)}
     write_atomically(scratch / FAILURE, json.dumps(told).encode())
-
-
-def end_with_parent() -> None:
-    """Ask the kernel (of Linux) for a SIGTERM when the parent dies, however it dies."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def main(scratch: Path, processes: int) -> None:

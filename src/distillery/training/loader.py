@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -35,7 +34,11 @@ class Item:
 
 
 class ViewLoader:
-    """Serves the batches of an epoch; every epoch is a function of the seed and its number."""
+    """Serves the batches of an epoch; every epoch is a function of the seed and its number.
+
+    Raises:
+        ValueError: a cache shows other views than the run.
+    """
 
     def __init__(
         self,
@@ -61,6 +64,8 @@ class ViewLoader:
         self.caches = caches
         self.rank = rank
         self.processes = processes
+        if any(cache.schedule != schedule for cache in caches):
+            raise ValueError("the cached views differ from the run's schedule")
         self._index = images.index.cpu().numpy()
         self._labels = images.labels.cpu().numpy()
 
@@ -73,29 +78,37 @@ class ViewLoader:
         full, rest = divmod(images, self.batch_size)
         return full + (rest >= 2 * self.processes)
 
-    def epoch(self, epoch: int, first_batch: int = 0, steps_before: int = 0) -> Iterator[Item]:
+    def epoch(
+        self,
+        epoch: int,
+        first_batch: int = 0,
+        steps_before: int = 0,
+        following: int | None = None,
+    ) -> Iterator[Item]:
         """Yield the batches of an epoch (from 0), beginning with ``first_batch``.
 
         Args:
             epoch: number of the epoch.
             first_batch: batches to leave out, when a run is resumed.
             steps_before: optimiser steps of the run before this epoch.
-
-        Raises:
-            ValueError: a cache shows other views than the run.
+            following: the epoch that will come next, for which caches are read meanwhile.
         """
         device = self.images.images.device
         slot = self.schedule.slot_of(epoch)
-        views = torch.from_numpy(self.schedule.view(slot, self._index))
-        cached = [cache.slot(slot, device) for cache in self.caches]
-        if not all(torch.equal(each.views.cpu(), views) for each in cached):
-            raise ValueError("the cached views differ from the run's schedule")
-        order = sampler.order(self._labels, self.batch_size, self.instances, self.seed, epoch)
+        ahead = None if following is None else self.schedule.slot_of(following)
+        cached = [cache.slot(slot, device, ahead) for cache in self.caches]
+        # A cache compares what it reads with its schedule, which is that of the run.
+        views = cached[0].views.cpu() if cached else self._views(slot)
+        order = torch.from_numpy(
+            sampler.order(self._labels, self.batch_size, self.instances, self.seed, epoch)
+        )
         numbers = range(first_batch, self.batches(len(order)))
-        shares = [self._share(order, number) for number in numbers]
-        supply = self.images.batches(shares)
-        for number, share, images in zip(numbers, shares, supply, strict=True):
-            rows = share.to(device)
+        # Once an epoch, so that no step of it waits for a copy to the device.
+        height, width = self.images.images.shape[1:3]
+        crops = crop_parameters(views, self.augmentation, (height, width)).to(device)
+        shares = self._shares(order.to(device), numbers)
+        supply = self.images.batches(self._shares(order, numbers))
+        for number, rows, images in zip(numbers, shares, supply, strict=True):
             batch = Batch(
                 position=rows,
                 labels=self.images.labels[rows],
@@ -103,16 +116,17 @@ class ViewLoader:
                 step=steps_before + number,
             )
             teachers = [each.rows(rows) for each in cached]
-            yield Item(self._augmented(images, views[share]), batch, teachers)
+            pixels = apply_views(images, crops.of(rows), self.augmentation)
+            shown = normalise(pixels, self.info.mean, self.info.std)
+            yield Item(shown, batch, teachers)
 
-    def _share(self, order: np.ndarray, number: int) -> Tensor:
-        """Return the rows that this process takes of a batch."""
-        chosen = order[number * self.batch_size : (number + 1) * self.batch_size]
+    def _views(self, slot: int) -> Tensor:
+        """Return the view of each image (N,) in a slot."""
+        return torch.from_numpy(self.schedule.view(slot, self._index))
+
+    def _shares(self, order: Tensor, numbers: range) -> list[Tensor]:
+        """Return the rows that this process takes of the batches with these numbers, each (B,)."""
+        wholes = [order[each * self.batch_size : (each + 1) * self.batch_size] for each in numbers]
         # Every process takes the same number of images, or they would wait for each other.
-        chosen = chosen[: len(chosen) // self.processes * self.processes]
-        return torch.from_numpy(np.ascontiguousarray(chosen[self.rank :: self.processes]))
-
-    def _augmented(self, images: Tensor, views: Tensor) -> Tensor:
-        crops = crop_parameters(views, self.augmentation, (images.shape[1], images.shape[2]))
-        pixels = apply_views(images, crops, self.augmentation)
-        return normalise(pixels, self.info.mean, self.info.std)
+        even = [whole[: len(whole) // self.processes * self.processes] for whole in wholes]
+        return [whole[self.rank :: self.processes] for whole in even]

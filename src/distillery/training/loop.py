@@ -14,7 +14,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from distillery.core.errors import DistilleryError, Interrupted
+from distillery.core.errors import Diverged, Interrupted
 from distillery.core.progress import Progress
 from distillery.core.signals import on_request_to_end
 from distillery.models.base import Classifier, Outputs
@@ -26,6 +26,7 @@ from distillery.training.optimizer import sgd
 from distillery.training.schedule import learning_rate, step_decay
 from distillery.training.settings import Training
 from distillery.training.step import training_step
+from distillery.training.sums import IMAGES, EpochSums
 
 _CHECKPOINT_SECONDS = 30.0
 # Processes agree on stopping every so many steps, since asking each other costs time.
@@ -36,12 +37,25 @@ Evaluate = Callable[[Classifier], dict[str, float]]
 
 @dataclass(frozen=True)
 class Phase:
-    """A stage of training with its own length, learning rates and trained parameters."""
+    """A stage of training with its own length, learning rates and trained parameters.
+
+    Attributes:
+        name: what the history calls it.
+        epochs: number of its epochs.
+        rate: learning rate of each.
+        parameters: what is trained.
+        then: number of the epoch that comes after its last one; None: none.
+    """
 
     name: str
     epochs: int
     rate: Callable[[int], float]
     parameters: list[nn.Parameter]
+    then: int | None = None
+
+    def following(self, epoch: int) -> int | None:
+        """Return the number of the epoch that comes after one of this phase; None: none."""
+        return epoch + 1 if epoch + 1 < self.epochs else self.then
 
 
 class Loop:
@@ -107,6 +121,7 @@ class Loop:
                     stage.epochs,
                     lambda epoch: step_decay(first_rate, epoch, stage.milestones),
                     list(trained.parameters()),
+                    then=0,
                 )
             )
         phases.append(
@@ -150,39 +165,48 @@ class Loop:
     def _run_epoch(self, phase: Phase, model: nn.Module, optimizer: Any) -> None:
         """Do the batches of the epoch that are left."""
         self.distiller.train()
-        sums = self.state.sums
+        state, sums = self.state, EpochSums(self.state.sums)
         batches = self.loader.epoch(
-            self.state.epoch, self.state.batch, self.state.step - self.state.batch
+            state.epoch, state.batch, state.step - state.batch, phase.following(state.epoch)
         )
-        totals: Tensor | None = None
-        names: list[str] = list(sums)
         for item in batches:
             step = self._step(phase, model, optimizer, item)
             self._diagnose(step)
-            names, summed = _sums_of(step, item)
-            if totals is None:
-                totals = torch.tensor(
-                    [sums.get(name, 0.0) for name in names], dtype=torch.float64
-                ).to(summed.device)
-            totals += summed
+            sums.add(step, item.batch.labels)
             self.state.batch += 1
             self.state.step += 1
             if self._must_save():
-                self.state.sums = dict(zip(names, totals.tolist(), strict=True))
+                self.state.sums = sums.read()
                 self._save_or_stop(optimizer)
-        if totals is not None:
-            self.state.sums = dict(zip(names, totals.tolist(), strict=True))
+        self.state.sums = sums.read()
 
     def _step(self, phase: Phase, model: nn.Module, optimizer: Any, item: Item) -> StepOutput:
-        return training_step(
-            self.distiller,
-            optimizer,
-            item.images,
-            item.batch,
-            partial(self._teach, item),
-            model=model,
-            backward=self.accelerator.backward,
-            pretraining=phase.name == "pretrain",
+        """Do one step.
+
+        Raises:
+            Diverged: it fails, and the weights are not finite.
+        """
+        try:
+            return training_step(
+                self.distiller,
+                optimizer,
+                item.images,
+                item.batch,
+                partial(self._teach, item),
+                model=model,
+                backward=self.accelerator.backward,
+                pretraining=phase.name == "pretrain",
+            )
+        except (RuntimeError, ValueError):
+            # Decompositions and draws, for example, refuse numbers that are not finite.
+            if all(weight.isfinite().all() for weight in self.distiller.parameters()):
+                raise
+            raise self._diverged("weights are") from None
+
+    def _diverged(self, what: str) -> Diverged:
+        return Diverged(
+            f"{what} not finite in epoch {self.state.epoch + 1}: "
+            "lower training.lr or the method's weight"
         )
 
     def _teach(self, item: Item, images: Tensor) -> Sequence[Outputs]:
@@ -203,7 +227,7 @@ class Loop:
         """Return the means of the epoch's metrics and, when due, the accuracies.
 
         Raises:
-            DistilleryError: the loss is not finite.
+            Diverged: the loss is not finite.
         """
         sums = torch.tensor(
             list(self.state.sums.values()), dtype=torch.float64, device=self.accelerator.device
@@ -211,14 +235,11 @@ class Loop:
         if self.accelerator.num_processes > 1:
             sums = self.accelerator.reduce(sums)
         totals = dict(zip(self.state.sums, sums.tolist(), strict=True))
-        images = totals.pop("images")
+        images = totals.pop(IMAGES)
         metrics = {name: value / images for name, value in totals.items()}
         wrong = next((name for name, value in metrics.items() if not math.isfinite(value)), None)
         if wrong:
-            raise DistilleryError(
-                f"the loss term '{wrong}' is not finite in epoch {self.state.epoch + 1}: "
-                "lower training.lr or the method's weight"
-            )
+            raise self._diverged(f"the loss term '{wrong}' is")
         epoch = self.state.epoch + 1
         due = epoch % self.settings.evaluate_every == 0 or epoch == phase.epochs
         if due and phase.name == "train":
@@ -267,19 +288,6 @@ class Loop:
     def _images_a_second(self) -> float:
         seen = self.state.step * self.settings.batch_size
         return seen / max(time.monotonic() - self._started_at, 1e-9)
-
-
-def _sums_of(step: StepOutput, item: Item) -> tuple[list[str], Tensor]:
-    """Return names and double-precision sums over the batch of what is logged."""
-    images = len(item.batch.labels)
-    names, values = ["loss", *step.terms], [step.loss.detach(), *step.terms.values()]
-    weighted = torch.stack(values).double() * images
-    counts = [weighted.new_tensor(float(images))]
-    if step.logits is not None:
-        names.append("train_top1")
-        correct = (step.logits.argmax(dim=1) == item.batch.labels).sum()
-        counts.insert(0, correct.double() * 100)
-    return [*names, "images"], torch.cat([weighted, torch.stack(counts)])
 
 
 def _log_line(row: dict[str, Any], epochs: int, rate: float) -> str:

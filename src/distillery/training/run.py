@@ -24,7 +24,7 @@ from distillery.embeddings.reader import EmbeddingCache
 from distillery.embeddings.views import ViewSchedule
 from distillery.models import predictions, registry
 from distillery.models.base import Classifier, ModelSpec
-from distillery.models.inference import TEST_BATCH, in_batches, infer, predict
+from distillery.models.inference import batch_size, in_batches, infer, predict
 from distillery.models.spec import describe
 from distillery.models.weights import WEIGHTS, save_network
 from distillery.training import distributed
@@ -41,13 +41,21 @@ if TYPE_CHECKING:
 DIAGNOSTICS = "diagnostics.parquet"
 
 
-def open_run(work: Workspace, settings: NetworkSettings) -> TrainingRun:
-    """Open a training run in this process: lease its device, and read its images."""
+def open_run(work: Workspace, settings: NetworkSettings, *, reads_test: bool = True) -> TrainingRun:
+    """Open a training run in this process: lease its device, and read its images.
+
+    Args:
+        work: inputs and folders.
+        settings: how it is trained.
+        reads_test: whether the test set is read, and accuracy measured on it.
+    """
     torch.set_num_threads(settings.compute.threads)
     accelerator = _accelerator(settings.compute)
     work.record["device"] = devices.describe(accelerator.device)
     prepared, split = work.inputs["prepared"], work.inputs["split"]
-    images = {"train": load_training(prepared, split), "test": load(prepared, "test")}
+    images = {"train": load_training(prepared, split)}
+    if reads_test:
+        images["test"] = load(prepared, "test")
     if Split.model_validate(split.settings).validation_fraction:
         images["validation"] = load_training(prepared, split, "validation")
     seen = {
@@ -68,7 +76,8 @@ class TrainingRun:
         accelerator: device, precision and processes.
         info: description of the data set, as the network sees it.
         images: training images on the device.
-        held_out: test images, and validation images if any were held out, by name.
+        held_out: test images, if they are read, and validation images if any were held out, by
+            name.
     """
 
     work: Workspace
@@ -110,6 +119,8 @@ class TrainingRun:
         augmentation, views = settings.augmentation, settings.views
         for module in (distiller, *teachers):
             module.to(accelerator.device).to(memory_format=torch.channels_last)
+        if settings.compute.compile:
+            distiller.compile_student()
         loader = ViewLoader(
             self.images,
             self.info,
@@ -122,7 +133,7 @@ class TrainingRun:
             rank=accelerator.process_index,
             processes=accelerator.num_processes,
         )
-        return Loop(
+        state = Loop(
             accelerator,
             distiller,
             loader,
@@ -131,9 +142,16 @@ class TrainingRun:
             evaluate=self.accuracies,
             scratch=self.work.scratch,
         ).run()
+        if caches:
+            waited = sum(cache.waited for cache in caches)
+            self.work.record["seconds_waited_for_cache"] = round(waited, 3)
+        return state
 
     def accuracies(self, network: Classifier) -> dict[str, float]:
-        """Return the top-1 accuracies in percent, measured by all processes together."""
+        """Return the top-1 accuracies in percent, measured by all processes together.
+
+        They are of the network in the run's precision, as it is trained.
+        """
         return {
             f"{name}_top1": self._accuracy(network, images)
             for name, images in self.held_out.items()
@@ -157,11 +175,13 @@ class TrainingRun:
 
     def _accuracy(self, network: Classifier, images: ImageSet) -> float:
         rank, processes = self.accelerator.process_index, self.accelerator.num_processes
-        batches = in_batches(len(images), TEST_BATCH)[rank::processes]
+        batches = in_batches(len(images), batch_size(images))[rank::processes]
         correct = torch.zeros((), dtype=torch.float64, device=self.accelerator.device)
-        outputs = infer(network, images, self.info, batches)
-        for rows, out in zip(batches, outputs, strict=True):
-            correct += (out.logits.argmax(dim=1) == images.labels[rows.to(correct.device)]).sum()
+        with self.accelerator.autocast():
+            outputs = infer(network, images, self.info, batches)
+            for rows, out in zip(batches, outputs, strict=True):
+                labels = images.labels[rows.to(correct.device)]
+                correct += (out.logits.argmax(dim=1) == labels).sum()
         if processes > 1:
             correct = self.accelerator.reduce(correct)
         return 100 * correct.item() / len(images)

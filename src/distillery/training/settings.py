@@ -82,6 +82,9 @@ class Compute(FrozenModel):
     """Number of processes that share each batch."""
     threads: int = Field(default=1, ge=1, le=256)
     """CPU threads of each process; sums depend on it in the last digits."""
+    compile: bool = False
+    """Whether the student's training is compiled for the machine (`torch.compile`): it pays where
+    training takes many times the minute or so that compiling takes."""
 
 
 class NetworkSettings(Architecture):
@@ -92,7 +95,7 @@ class NetworkSettings(Architecture):
     training: Training
     """Optimiser and schedule."""
     compute: Compute
-    """Precision, processes and threads."""
+    """Precision, processes, threads and whether to compile."""
     augmentation: Augmentation
     """How training images are varied, with nothing left open."""
     views: ViewOrder

@@ -38,7 +38,7 @@ def training_step(
         backward: computes the gradients of a loss (), scaled in mixed precision.
         pretraining: whether it is a step of the method's own first stage.
     """
-    views = distiller.method.make_views(images)
+    views = distiller.method.make_views(images, batch.step)
     output: StepOutput = (model or distiller)(views, teach(views), batch, pretraining=pretraining)
     backward(output.loss)
     optimizer.step()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from distillery.data.info import DataSetInfo
@@ -11,30 +12,51 @@ from distillery.models.weights import load_network
 from distillery.training import distributed
 from distillery.training.assembly import Teacher, assemble, numbered
 from distillery.training.run import open_run
-from distillery.training.settings import DistillationSettings
+from distillery.training.selected import Tunable, as_selected
 
 if TYPE_CHECKING:
+    from distillery.models.base import Classifier
     from distillery.runs.produce import Workspace
+    from distillery.training.checkpoint import TrainingState
+    from distillery.training.run import TrainingRun
+    from distillery.training.settings import DistillationSettings
 
 
-class Settings(DistillationSettings):
+class Settings(Tunable):
     """Settings of the stage."""
 
 
 def run(work: Workspace) -> None:
     """Train a student, from the teachers' caches or with live teachers, as the inputs say."""
-    settings = Settings.model_validate(work.run.settings)
+    settings = as_selected(Settings.model_validate(work.run.settings), work)
     if distributed.is_launcher(settings.compute.processes):
         # Each of the processes calls this function.
         distributed.launch(work, settings.compute.processes)
         return
     training = open_run(work, settings)
-    info, index = DataSetInfo.load(work.inputs["prepared"]), training.images.index.cpu().numpy()
-    caches = [EmbeddingCache(each, index) for each in numbered(work.inputs, "embeddings")]
-    taught_by = numbered(work.inputs, "teacher")
+    training.write(*distil(training, settings))
+
+
+def distil(
+    training: TrainingRun, settings: DistillationSettings
+) -> tuple[Classifier, TrainingState]:
+    """Train a student to the end.
+
+    Args:
+        training: the opened run.
+        settings: its settings.
+    """
+    inputs = training.work.inputs
+    info, index = DataSetInfo.load(inputs["prepared"]), training.images.index.cpu().numpy()
+    caches = [EmbeddingCache(each, index) for each in numbered(inputs, "embeddings")]
+    taught_by = numbered(inputs, "teacher")
     live = [load_network(each, info) for each in taught_by]
-    teachers = [Teacher(training.describe(cache.arch)) for cache in caches] or [
-        Teacher(training.describe(architecture_of(each).arch), network)
+    heads = [load_network(each, info).head for each in numbered(inputs, "classifier")]
+    teachers = [
+        Teacher(training.describe(cache.arch), head=head)
+        for cache, head in zip_longest(caches, heads)
+    ] or [
+        Teacher(training.describe(architecture_of(each).arch), network, network.head)
         for each, network in zip(taught_by, live, strict=True)
     ]
     student = training.new_network()
@@ -44,7 +66,7 @@ def run(work: Workspace) -> None:
         training.describe(settings.arch),
         teachers,
         training.images.labels.cpu(),
+        training.info,
         distributed.gather if settings.compute.processes > 1 else None,
     )
-    state = training.fit(distiller, live, caches)
-    training.write(student, state)
+    return student, training.fit(distiller, live, caches)

@@ -9,11 +9,12 @@ import sys
 from pathlib import Path
 
 from distillery.core.errors import DistilleryError
+from distillery.core.processes import end_with_parent
 from distillery.runs.artifact import Artifact
 from distillery.runs.produce import Workspace
 from distillery.runs.run import Run
 from distillery.runs.stages import STAGES
-from distillery.training.distributed import RECORD, TASK, end_with_parent, report_failure
+from distillery.training.distributed import RECORD, TASK, report_failure
 
 
 def main(scratch: Path) -> None:

@@ -219,3 +219,25 @@ def test_imported_teachers_have_no_curve_and_no_best_epoch(
     build.build(study.settings, KEY, study.publish(tmp_path / "data"), tmp_path / "reports")
     teachers = (tmp_path / "reports/tables/teachers.md").read_text(encoding="utf-8")
     assert "| – | – | – | 1 |" in teachers
+
+
+def test_captions_say_that_there_is_one_seed(make: Callable[..., Study], tmp_path: Path) -> None:
+    study = make(seeds=1)
+    build.build(study.settings, KEY, study.publish(tmp_path / "data"), tmp_path / "reports")
+    text = (tmp_path / "reports/index.html").read_text(encoding="utf-8")
+    assert "over seeds" not in text
+    assert "last epoch: one seed, and single runs" in text
+
+
+def test_claims_and_published_numbers_have_tables(study: Study, tmp_path: Path) -> None:
+    study.report["claims"] = [{"better": "kd", "worse": "ce", "text": "KD is better"}]
+    number = {"pair": "p0", "method": "kd", "top1": 70.66, "source": "A paper, table 1"}
+    study.report["published"] = {"note": "Just one.", "numbers": [number]}
+    build.build(study.settings, KEY, study.publish(tmp_path / "data"), tmp_path / "reports")
+    page = (tmp_path / "reports/index.html").read_text(encoding="utf-8")
+    assert "KD is better" in page
+    assert "Just one." in page
+    published = (tmp_path / "reports/tables/published.md").read_text(encoding="utf-8")
+    runs = study.runs.query("table == 'main' and pair == 'p0' and method == 'kd'")["test_top1"]
+    assert f"| {runs.mean():.2f} ± {runs.std():.2f} | 70.66 |" in published
+    assert (tmp_path / "reports/tables/claims.tex").is_file()

@@ -53,11 +53,34 @@ def test_the_best_student_of_each_pair_is_strong(study: Study) -> None:
     assert strong == [[False, False], [False, False], [False, False], [True, True]]
 
 
-def test_equal_numbers_are_equally_strong(make: Callable[..., Study]) -> None:
-    study = make(pairs=1, seeds=1)
+def test_what_is_not_separable_from_the_best_is_as_strong(make: Callable[..., Study]) -> None:
+    study = make(pairs=1)
     for row in study.rows:
-        row["test_top1"] = 70.001 if row["method"] == "kd" else 70.0
-    assert [row[1].strong for row in standard.main(read(study)).rows] == [False, True, True, True]
+        if row["table"] == "main" and row["method"] == "kd":
+            row["test_top1"] = 72.5 + row["seed"]
+    table = standard.main(read(study))
+    assert [row[1].strong for row in table.rows] == [False, False, True, True]
+    assert "all that paired t tests over at least three seeds do not separate" in table.caption
+
+
+def test_with_one_seed_nothing_is_strong_and_the_caption_says_why(
+    make: Callable[..., Study],
+) -> None:
+    table = standard.main(read(make(seeds=1)))
+    assert not any(cell.strong for row in table.rows for cell in row)
+    assert "Nothing is bold: with fewer than three seeds" in table.caption
+
+
+def test_gains_have_intervals_from_three_seeds_on(make: Callable[..., Study]) -> None:
+    headings = [heading for (heading,) in standard.gains(read(make())).header]
+    of_mean, of_gain = (headings.index(f"95 % interval{of}") for of in ("", " of the gain"))
+    # Rows: teacher, baseline, KD.
+    teacher, baseline, kd = shown(standard.gains(read(make(pairs=1))))[:3]
+    assert (teacher[of_mean], teacher[of_gain], baseline[of_gain]) == ("–", "–", "–")
+    assert " … " in baseline[of_mean]
+    assert kd[of_gain].startswith("+")
+    few = shown(standard.gains(read(make(pairs=1, seeds=2))))
+    assert {row[of_mean] for row in few} == {row[of_gain] for row in few} == {"–"}
 
 
 def test_the_baseline_comes_first(make: Callable[..., Study]) -> None:
@@ -71,7 +94,7 @@ def test_without_the_baseline_there_are_no_gains(make: Callable[..., Study]) -> 
     study = make(methods={"kd": "KD", "crd": "CRD"})
     results = read(study)
     assert standard.main(results).references == 1
-    assert {row[3] for row in shown(standard.gains(results))} == {"–"}
+    assert {row[4] for row in shown(standard.gains(results))} == {"–"}
     assert {row[2] for row in shown(standard.ablation(results, "temperature"))} == {"–"}
 
 
@@ -229,15 +252,15 @@ def test_methods_of_one_title_are_told_apart_wherever_they_are(make: Callable[..
 
 
 def test_each_pair_of_an_ablation_has_a_best_variant(make: Callable[..., Study]) -> None:
-    study = make(pairs=2, seeds=1)
+    study = make(pairs=2)
     varied = [row for row in study.rows if row["table"] == "temperature"]
     twins = [{**row, "pair": "p1", "key": f"{row['key']}1"} for row in varied]
     study.rows += twins
     for place, row in enumerate(varied + twins):
-        row["test_top1"] = 70.0 + place
+        row["test_top1"] = 70.0 + place + 0.1 * (place % 4)
     table = standard.ablation(read(study), "temperature")
     assert [row[1].strong for row in table.rows] == [False, True, False, True]
-    assert "The best variant of each pair is bold" in table.caption
+    assert "Bold: the best variant of each pair" in table.caption
 
 
 def test_settings_that_a_variant_leaves_alone_are_dashes(make: Callable[..., Study]) -> None:

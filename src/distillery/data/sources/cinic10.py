@@ -18,8 +18,10 @@ from distillery.data.settings import Source
 
 _PATHS = ("CINIC-10", "CINIC-10.tar.gz")
 SOURCES = {
-    "cinic10": SourceFacts(_PATHS, (32, 3), num_classes=10, smallest_class=9000),
-    "cinic10-train-valid": SourceFacts(_PATHS, (32, 3), num_classes=10, smallest_class=18_000),
+    "cinic10": SourceFacts(_PATHS, (32, 3), num_classes=10, smallest_class=9000, decoded=True),
+    "cinic10-train-valid": SourceFacts(
+        _PATHS, (32, 3), num_classes=10, smallest_class=18_000, decoded=True
+    ),
 }
 _TRAINED_ON = {"cinic10": ("train",), "cinic10-train-valid": ("train", "valid")}
 _NORMALISATION = (0.4789, 0.4723, 0.4305), (0.2421, 0.2383, 0.2587)
@@ -34,8 +36,8 @@ def read(settings: Source, raw: RawFiles) -> RawData:
         name=settings.source,
         classes=classes,
         channels=3,
-        train=_part(tree, _TRAINED_ON[settings.source], classes),
-        test=_part(tree, ("test",), classes),
+        train=_part(tree, _TRAINED_ON[settings.source], classes, settings.image_size),
+        test=_part(tree, ("test",), classes, settings.image_size),
         origin=tree.origin,
         normalisation=_NORMALISATION,
     )
@@ -49,7 +51,9 @@ def _classes(tree: Tree) -> tuple[str, ...]:
     return classes
 
 
-def _part(tree: Tree, parts: tuple[str, ...], classes: tuple[str, ...]) -> RawPart:
+def _part(
+    tree: Tree, parts: tuple[str, ...], classes: tuple[str, ...], side: int | None
+) -> RawPart:
     """Return the images of one or more parts, part by part and class by class."""
     found: dict[str, list[str]] = {f"{part}/{name}": [] for part in parts for name in classes}
     for name in filter(is_image, tree.files):
@@ -62,4 +66,5 @@ def _part(tree: Tree, parts: tuple[str, ...], classes: tuple[str, ...]) -> RawPa
         for number, members in enumerate(found.values())
         for label in [number % len(classes)] * len(members)
     ]
-    return ImageFiles(tree, [name for members in found.values() for name in members]).part(labels)
+    names = [name for members in found.values() for name in members]
+    return ImageFiles(tree, names).part(labels, side)

@@ -12,7 +12,7 @@ from distillery.data.images import ImageFiles, channels_of, is_image
 from distillery.data.raw import RawData, SourceFacts
 from distillery.data.settings import Source
 
-SOURCES = {"image-folder": SourceFacts()}
+SOURCES = {"image-folder": SourceFacts(decoded=True)}
 _TRAIN = "train"
 _TEST = ("test", "val")
 
@@ -43,8 +43,8 @@ def read(settings: Source, raw: RawFiles) -> RawData:
         name=path.name.partition(".")[0],
         classes=tuple(train),
         channels=channels_of(train_images, train_labels),
-        train=train_images.part(train_labels),
-        test=test_images.part(test_labels),
+        train=train_images.part(train_labels, settings.image_size),
+        test=test_images.part(test_labels, settings.image_size),
         origin=tree.origin,
     )
 

@@ -24,7 +24,11 @@ from distillery.data.raw import RawData, RawPart, SourceFacts
 from distillery.data.settings import Source
 
 _SIDE = 224
-SOURCES = {"imagenet": SourceFacts(("imagenet",), (_SIDE, 3), num_classes=1000, smallest_class=732)}
+SOURCES = {
+    "imagenet": SourceFacts(
+        ("imagenet",), (_SIDE, 3), num_classes=1000, smallest_class=732, decoded=True
+    )
+}
 _LISTS = ("LOC_val_solution.csv", "val_annotations.txt")
 _NAMES = "LOC_synset_mapping.txt"
 

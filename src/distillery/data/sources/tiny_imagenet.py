@@ -13,7 +13,9 @@ from distillery.data.images import ImageFiles, channels_of, is_image
 from distillery.data.raw import RawData, SourceFacts
 from distillery.data.settings import Source
 
-SOURCES = {"tiny-imagenet": SourceFacts(("tiny-imagenet-200", "tiny-imagenet-200.zip"))}
+SOURCES = {
+    "tiny-imagenet": SourceFacts(("tiny-imagenet-200", "tiny-imagenet-200.zip"), decoded=True)
+}
 _CLASSES = "wnids.txt"
 _ANNOTATIONS = "val/val_annotations.txt"
 
@@ -29,8 +31,8 @@ def read(settings: Source, raw: RawFiles) -> RawData:
         name=settings.source,
         classes=_names(tree, wnids),
         channels=channels_of(train, train_labels),
-        train=train.part(train_labels),
-        test=test.part(test_labels),
+        train=train.part(train_labels, settings.image_size),
+        test=test.part(test_labels, settings.image_size),
         origin=tree.origin,
     )
 

@@ -62,7 +62,7 @@ class AECRD(Method):
 
     Extra memory: K points of length D and (B, B + K) scores for each direction, or (B, K) points
     where the anchors do not share them; K is at most ``max_pairs * n * diffusion.copies``. With the
-    heads 1.4 MB at B = 64 and D = 128 by default, where CRD holds 122 MB.
+    heads 1.4 MB at B = 64 and D = 128 by default, where CRD holds 51 MB.
     """
 
     title = "AECRD"

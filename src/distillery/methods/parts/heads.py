@@ -20,6 +20,23 @@ class SphereHead(nn.Module):
         return F.normalize(self.linear(upcast(embedding)), dim=1)
 
 
+class FrozenHead(nn.Module):
+    """A copy of the last layer of a teacher, which is not trained."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, head: nn.Linear | None) -> None:
+        super().__init__()
+        assert head is not None, "the method has to need `classifier`"
+        self.register_buffer("weight", head.weight.detach().clone())
+        self.register_buffer("bias", head.bias.detach().clone())
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """Map (B, D) to logits (B, C), with the gradient of what is given."""
+        return F.linear(embedding, self.weight, self.bias)
+
+
 Shape = tuple[int, int, int]
 
 

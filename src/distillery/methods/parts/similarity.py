@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -26,8 +27,11 @@ def squared_distances(points: Tensor) -> Tensor:
     return (squares[:, None] + squares[None, :] - 2 * gram).to(points.dtype)
 
 
-def row_divergence(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """Return ``T^2 KL(softmax(teacher / T) || softmax(student / T))`` of rows (N, C), (N,)."""
+def row_divergence(student: Tensor, teacher: Tensor, temperature: float | Tensor) -> Tensor:
+    """Return ``T^2 KL(softmax(teacher / T) || softmax(student / T))`` of rows (N, C), (N,).
+
+    The temperature may be a learned scalar ().
+    """
     divergence = F.kl_div(
         F.log_softmax(student / temperature, dim=1),
         F.log_softmax(teacher / temperature, dim=1),
@@ -35,3 +39,14 @@ def row_divergence(student: Tensor, teacher: Tensor, temperature: float) -> Tens
         log_target=True,
     )
     return divergence.sum(dim=1) * temperature**2
+
+
+def other_classes(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the logits (B, C - 1) of all classes but the true one.
+
+    Args:
+        logits: (B, C).
+        labels: (B,) int64.
+    """
+    classes = torch.arange(logits.shape[1] - 1, device=labels.device)
+    return logits.gather(1, classes + (classes >= labels[:, None]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -11,26 +10,17 @@ import pandas as pd
 from distillery.reporting import files
 from distillery.reporting.figures import panels
 from distillery.reporting.figures.model import ReportFigure
+from distillery.reporting.figures.positions import arrange
 from distillery.reporting.figures.style import ACCURACY, GREY, Style, Styles, shades
-from distillery.reporting.formatting import DASH, setting
+from distillery.reporting.formatting import DASH, of_one_seed, setting
 from distillery.reporting.results.collected import LAST, AblationResults, Results
 from distillery.reporting.statistics import seeds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# A logarithmic axis pays when the largest value is so many times the smallest.
-_LOG_FROM = 100
 # Between groups that share a category, in units of the distance between categories.
 _SIDE_STEP = 0.12
-
-
-@dataclass(frozen=True)
-class _Positions:
-    """Where the variants lie on the x axis, and whether there is anything between them."""
-
-    of: pd.Series
-    are_continuous: bool
 
 
 def draw(results: Results, name: str, styles: Styles) -> ReportFigure:
@@ -42,11 +32,13 @@ def draw(results: Results, name: str, styles: Styles) -> ReportFigure:
         "standard deviation over seeds, and single runs. The dotted line is the baseline.",
     )
     points = seeds.over_runs(study.runs, ["variant"], LAST)
+    if points["n"].max() == 1:
+        caption = of_one_seed(caption)
     if points.empty:
         return ReportFigure(file, caption, panels.blank("There are no results."))
     figure, (panel,) = panels.grid(1, 4.2, 2.5)
     first, *others = study.axes
-    positions = _arrange(
+    positions = arrange(
         panel, {key: values.get(first, DASH) for key, values in study.variants.items()}
     )
     names = {key: _describe(study, values, others) for key, values in study.variants.items()}
@@ -88,47 +80,6 @@ def _draw_group(
         zorder=3,
     )
     panels.scatter(panel, runs["variant"].map(positions), runs[LAST], (4, 0), color=style.colour)
-
-
-def _arrange(panel: Axes, values: Mapping[str, Any]) -> _Positions:
-    """Set up the x axis for a setting.
-
-    Numbers over two decades or more get a logarithmic axis; what is no number, or has a zero beside
-    such numbers, gets equal steps.
-    """
-    if _is_continuous([*values.values()]):
-        if _spans_decades([*values.values()]):
-            _set_log_scale(panel, sorted(set(values.values())))
-        return _Positions(pd.Series(values, dtype=float), True)
-    texts = {key: setting(value) for key, value in values.items()}
-    steps = {text: float(step) for step, text in enumerate(dict.fromkeys(texts.values()))}
-    is_crowded = sum(map(len, steps)) > 45
-    slant: dict[str, Any] = {"rotation": 25, "ha": "right", "rotation_mode": "anchor"}
-    panel.set_xticks(list(steps.values()), list(steps), **(slant if is_crowded else {}))
-    panel.set_xlim(-0.5, len(steps) - 0.5)
-    return _Positions(pd.Series(texts).map(steps), False)
-
-
-def _is_continuous(values: Sequence[Any]) -> bool:
-    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
-        return False
-    return min(values) > 0 or not _spans_decades([value for value in values if value > 0])
-
-
-def _spans_decades(numbers: Sequence[float]) -> bool:
-    return bool(numbers) and min(numbers) > 0 and max(numbers) / min(numbers) >= _LOG_FROM
-
-
-def _set_log_scale(panel: Axes, numbers: Sequence[float]) -> None:
-    """Label the values themselves, where their labels do not overlap."""
-    gap = (numbers[-1] / numbers[0]) ** 0.08
-    ticks = [numbers[0]]
-    for value in numbers[1:]:
-        if value >= ticks[-1] * gap:
-            ticks.append(value)
-    panel.set_xscale("log")
-    panel.minorticks_off()
-    panel.set_xticks(ticks, [setting(tick) for tick in ticks])
 
 
 def _describe(study: AblationResults, values: Mapping[str, Any], axes: Sequence[str]) -> str:

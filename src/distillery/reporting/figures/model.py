@@ -34,7 +34,7 @@ def save(report_figure: ReportFigure, folder: Path) -> None:
     figure = report_figure.figure
     # Once for all formats: arranging the panels takes most of the time.
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    figure.set_layout_engine(None)
     for suffix in files.FIGURE_FORMATS:
         figure.savefig(
             folder / files.figure_file(report_figure.name, suffix),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from distillery.reporting import files
@@ -12,12 +13,14 @@ from distillery.reporting.figures import ablation as ablation_figure
 from distillery.reporting.figures.comparison import accuracy
 from distillery.reporting.figures.learning_curves import learning_curves
 from distillery.reporting.figures.model import ReportFigure, save
+from distillery.reporting.figures.ranks import ranks
 from distillery.reporting.figures.style import make_styles, theme
+from distillery.reporting.formatting import of_one_seed
 from distillery.reporting.page import html
 from distillery.reporting.results.collected import TEACHER, Results, records
 from distillery.reporting.sections import registry as sections
 from distillery.reporting.settings import ReportSettings
-from distillery.reporting.tables import standard, writing
+from distillery.reporting.tables import comparisons, standard, writing
 from distillery.reporting.tables.model import Table
 from distillery.runs.artifact import Artifact
 
@@ -50,23 +53,35 @@ def all_tables(results: Results) -> dict[str, Table]:
     """Return every table that is written as .csv, .md and .tex, by name."""
     report = results.report
     tables = [standard.main(results), standard.teachers(results), standard.evaluation(results)]
+    tables += [comparisons.ranks(results), comparisons.differences(results)]
+    if report.claims:
+        tables.append(comparisons.claims(results))
+    if report.published.numbers:
+        tables.append(comparisons.published(results))
     tables += [standard.ablation(results, name) for name in report.ablations]
     for entry, settings in report.sections.items():
         tables += sections.load(settings.module).tables(results, entry)
     if report.timings:
         tables.append(standard.cost(results))
-    return {table.name: table for table in tables}
+    return {table.name: _with_seeds(table) for table in tables}
 
 
 def all_figures(results: Results) -> Iterator[ReportFigure]:
     """Yield every figure of the report; to be drawn inside ``figures.style.theme``."""
     report, styles = results.report, make_styles(results.labels, results.baseline)
     yield accuracy(results, styles)
+    yield ranks(results, styles)
     yield learning_curves(results, styles)
     for name in report.ablations:
         yield ablation_figure.draw(results, name, styles)
     for entry, settings in report.sections.items():
         yield from sections.load(settings.module).figures(results, entry, styles)
+
+
+def _with_seeds(table: Table) -> Table:
+    """Return a table whose caption says so where it has one seed of each network."""
+    is_single = "n" in table.data and len(table.data) and table.data["n"].max() == 1
+    return replace(table, caption=of_one_seed(table.caption)) if is_single else table
 
 
 def _write(results: Results, key: str, collected: str, folder: Path) -> None:
@@ -77,9 +92,11 @@ def _write(results: Results, key: str, collected: str, folder: Path) -> None:
         for suffix in files.TABLE_FORMATS:
             _put(folder, files.table_file(name, suffix), writing.FORMATS[suffix](table))
     _put(folder, files.RUNS, writing.to_csv(standard.runs(results)))
-    drawn = []
+    drawn, single = [], results.summary["n"].max() <= 1
     with theme():
         for figure in all_figures(results):
+            if single:
+                figure = replace(figure, caption=of_one_seed(figure.caption))
             save(figure, folder)
             svg = Path(folder, files.figure_file(figure.name, "svg")).read_text(encoding="utf-8")
             drawn.append((figure, svg))

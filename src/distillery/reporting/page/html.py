@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from distillery.reporting import files
 from distillery.reporting.formatting import counted
 from distillery.reporting.results.collected import Results
+from distillery.reporting.sections import registry as sections
 from distillery.reporting.tables import standard
 
 if TYPE_CHECKING:
@@ -52,6 +53,11 @@ def render(
         metrics=results.metrics,
         networks=counted(results.runs["key"].nunique(), "run"),
         adopted=counted(adopted, "run") if adopted else "",
+        remarks=[
+            remark
+            for entry, settings in results.report.sections.items()
+            for remark in sections.load(settings.module).remarks(results, entry)
+        ],
         single=results.summary["n"].max() <= 1,
         key=key,
         collected=collected,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from distillery.core.settings import FrozenModel
-from distillery.reporting.settings import Row
+from distillery.reporting.settings import Row, Selection
 
 if TYPE_CHECKING:
     from distillery.runs.artifact import Artifact
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 RUNS = "runs.parquet"
 CURVES = "curves.parquet"
 DIAGNOSTICS = "diagnostics.parquet"
+TUNING = "tuning"
 _DETAILS = "details.parquet"
 
 
@@ -26,6 +27,8 @@ class Settings(FrozenModel):
 
     rows: tuple[Row, ...]
     """The rows of the report."""
+    selections: tuple[Selection, ...] = ()
+    """What selected settings by trials."""
 
 
 def details_file(entry: str) -> str:
@@ -36,8 +39,9 @@ def details_file(entry: str) -> str:
 def run(work: Workspace) -> None:
     """Write ``runs.parquet``, a row for each network, and ``curves.parquet``, a row an epoch.
 
-    Where there are any, the diagnostics of training runs go to ``diagnostics.parquet``, and what
-    protocols found beside their metrics to ``details-<entry>.parquet``. Their column ``run`` is the
+    Where there are any, the diagnostics of training runs go to ``diagnostics.parquet``, the trials
+    of a tuning to ``details-tuning.parquet`` (see ``training.selection``), and what protocols found
+    beside their metrics to ``details-<entry>.parquet``. Their column ``run`` is the
     location of the network. Details have ``teacher_key`` too: a network without a teacher of its
     own is compared with the teacher of each pair that it is in.
 
@@ -47,7 +51,8 @@ def run(work: Workspace) -> None:
     ``images_per_second``, ``peak_memory_mb``, ``device``; ``adopted`` says of a run of earlier
     code how it came to be adopted, and is empty otherwise.
     """
-    rows = Settings.model_validate(work.run.settings).rows
+    settings = Settings.model_validate(work.run.settings)
+    rows = settings.rows
     tidy = [_tidy(row, work.inputs) for row in rows]
     pd.DataFrame(tidy).to_parquet(work.out / RUNS, index=False)
     trained = [({"run": run}, run) for run in dict.fromkeys(row.run for row in rows)]
@@ -65,6 +70,11 @@ def run(work: Workspace) -> None:
             for (run, key), evaluation in evaluations.items()
         ]
         _join(work, evaluated, _DETAILS, details_file(entry))
+    selections = [
+        ({"pair": each.pair, "method": each.method, "title": each.title, "run": each.run}, each.run)
+        for each in settings.selections
+    ]
+    _join(work, selections, _DETAILS, details_file(TUNING))
 
 
 def _join(

@@ -46,6 +46,15 @@ class Section(ABC):
             styles: a style for each method.
         """
 
+    def remarks(self, results: Results, entry: str) -> list[str]:
+        """Return what the report has to say in its first lines, a sentence or two each.
+
+        Args:
+            results: what the report is about.
+            entry: id of the protocol's entry, or the section's name.
+        """
+        return []
+
 
 class MetricsSection(Section):
     """A section with one table: metrics of a protocol for all teachers and students."""

@@ -14,13 +14,16 @@ from distillery.reporting.figures import panels
 from distillery.reporting.figures.model import ReportFigure
 from distillery.reporting.figures.points import has_bars
 from distillery.reporting.figures.style import ACCURACY, Styles
+from distillery.reporting.formatting import of_one_seed
 from distillery.reporting.results.collected import LAST, Results
 from distillery.reporting.results.protocols import pairs_of
 from distillery.reporting.sections.base import Section
 from distillery.reporting.statistics import seeds
+from distillery.reporting.statistics.best import is_best
 from distillery.reporting.tables import cells, columns
 from distillery.reporting.tables.building import build, groups
 from distillery.reporting.tables.model import Table
+from distillery.reporting.tables.standard import bold_note
 
 
 class StudySection(Section):
@@ -41,12 +44,13 @@ class StudySection(Section):
         """Return accuracy: pairs and methods down, values across."""
         data = self._means(results, entry)
         values = sorted(data["value"].unique())
-        best = seeds.is_best(data, ["pair", "value"])
+        best = is_best(self._runs(results, entry), ["pair", "value"], "method", LAST)
+        marks = best.reindex(pd.MultiIndex.from_frame(data[best.index.names])).to_numpy()
         return [
             build(
                 files.section(entry),
-                f"{self.caption} Mean ± standard deviation over seeds; the best method of each "
-                "pair and column is bold.",
+                f"{self.caption} Mean ± standard deviation over seeds. "
+                f"{bold_note(best, 'method of each pair and column')}",
                 [
                     *columns.names(results),
                     *(
@@ -54,7 +58,7 @@ class StudySection(Section):
                         for value in values
                     ),
                 ],
-                groups(data.assign(is_best=best), ["pair", "method"], across="value"),
+                groups(data.assign(is_best=marks), ["pair", "method"], across="value"),
                 data.rename(columns={"value": self.setting}),
             )
         ]
@@ -66,6 +70,8 @@ class StudySection(Section):
         with_bars = has_bars(methods)
         spread = "Mean and standard deviation over seeds." if with_bars else "Mean over seeds."
         caption = f"{self.caption} {spread}"
+        if points["n"].max() == 1:
+            caption = of_one_seed(caption)
         if points.empty:
             yield ReportFigure(name, caption, panels.blank("There are no results."))
             return
@@ -92,11 +98,9 @@ class StudySection(Section):
 
     def _means(self, results: Results, entry: str) -> pd.DataFrame:
         """Return n, mean, std and runs by pair, method and value, in the order of the report."""
-        runs = results.runs[results.runs["table"] == entry]
-        values = [float(json.loads(variant)[self.setting]) for variant in runs["variant"]]
         by = ["pair", "method", "value"]
         order = {"pair": [*results.pairs], "method": [*results.labels]}
-        return seeds.over_runs(runs.assign(value=values), by, LAST).sort_values(
+        return seeds.over_runs(self._runs(results, entry), by, LAST).sort_values(
             by,
             key=lambda column: (
                 column.map(order[column.name].index) if column.name in order else column
@@ -104,3 +108,9 @@ class StudySection(Section):
             kind="stable",
             ignore_index=True,
         )
+
+    def _runs(self, results: Results, entry: str) -> pd.DataFrame:
+        """Return the runs of the study with the ``value`` of what is varied."""
+        runs = results.runs[results.runs["table"] == entry]
+        values = [float(json.loads(variant)[self.setting]) for variant in runs["variant"]]
+        return runs.assign(value=values)

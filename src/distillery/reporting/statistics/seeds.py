@@ -32,10 +32,3 @@ def gain(summary: pd.DataFrame, reference: pd.Series) -> pd.Series:
     """Return the difference of each mean to ``reference``, a mean for each pair."""
     means = summary["mean"]
     return significant(means - summary["pair"].map(reference).astype(float), means)
-
-
-def is_best(summary: pd.DataFrame, by: Sequence[str]) -> pd.Series:
-    """Tell which means are, as they are shown, the highest of several in their group."""
-    shown = summary["mean"].round(2).rename("shown")
-    groups = summary.assign(shown=shown).groupby(list(by))["shown"]
-    return (shown == groups.transform("max")) & (groups.transform("count") > 1)

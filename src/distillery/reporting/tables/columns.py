@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from distillery.reporting import formatting
 from distillery.reporting.formatting import DASH, digits_for, variant_text
 from distillery.reporting.results.collected import TEACHER, Results
 from distillery.reporting.tables import cells
@@ -53,6 +54,18 @@ def number(
         heading,
         lambda group: cells.number(getattr(group.names, attribute) / unit, group.runs, write),
     )
+
+
+def interval(heading: Heading, low: str, high: str, *, sign: bool = False) -> Column:
+    """Return a column of intervals, whose ends are the attributes ``low`` and ``high``."""
+
+    def cell(group: Group) -> Cell:
+        ends = (getattr(group.names, low), getattr(group.names, high))
+        return Cell(
+            formatting.interval(*ends, sign=sign), sum(ends) / 2, runs=cells.keys(group.runs)
+        )
+
+    return Column(heading, cell)
 
 
 def statistic(heading: Heading, metric: Any, cell: Callable[[Any], Cell]) -> Column:

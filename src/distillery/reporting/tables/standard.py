@@ -9,8 +9,12 @@ import pandas as pd
 from distillery.reporting import files
 from distillery.reporting.formatting import duration, number, whole
 from distillery.reporting.results.collected import BEST, COST, LAST, TEACHER, Results
+from distillery.reporting.results.comparisons import gain_intervals
 from distillery.reporting.results.protocols import compared, means
 from distillery.reporting.statistics import seeds
+from distillery.reporting.statistics.best import is_best
+from distillery.reporting.statistics.paired import half_width
+from distillery.reporting.statistics.rounding import significant
 from distillery.reporting.tables import cells, columns
 from distillery.reporting.tables.building import NETWORK, build, each, groups
 from distillery.reporting.tables.columns import Column
@@ -24,12 +28,13 @@ def main(results: Results) -> Table:
     """Return the comparison: methods down, pairs across."""
     is_student = results.summary.index.get_level_values("method") != TEACHER
     students = results.summary[is_student]
-    best = seeds.is_best(students, ["pair"]).reindex(results.summary.index, fill_value=False)
+    best = is_best(results.students, ["pair"], "method", LAST)
+    marks = best.reindex(results.summary.index, fill_value=False)
     labels = _method_labels(results)
     return build(
         "main",
         "Test top-1 accuracy (%) of the students at the last epoch, "
-        f"{_over_seeds(students['n'])}. The best student of each pair is bold.",
+        f"{_over_seeds(students['n'])}. {bold_note(best, 'student of each pair')}",
         [
             columns.label(("Teacher", "Student"), lambda row: labels[row.method]),
             *(
@@ -37,7 +42,7 @@ def main(results: Results) -> Table:
                 for pair, names in results.compared.items()
             ),
         ],
-        groups(results.summary.assign(is_best=best).reset_index(), ["method"], across="pair"),
+        groups(results.summary.assign(is_best=marks).reset_index(), ["method"], across="pair"),
         _main_data(results),
         references=1 + (results.baseline in results.methods),
         joint=" → ",
@@ -50,13 +55,16 @@ def gains(results: Results) -> Table:
     labels, data = _method_labels(results), _main_data(results)
     return build(
         "gains",
-        "Accuracy at the last epoch and its gain over the baseline. For comparison only: the "
-        "mean over the best epochs of the runs, which were chosen by their test accuracy.",
+        "Accuracy at the last epoch and its gain over the baseline, with 95 % intervals (t) of the "
+        "mean and of the paired difference, from three seeds on. For comparison only: "
+        "the mean over the best epochs of the runs, which were chosen by their test accuracy.",
         [
             columns.label("Pair", lambda row: str(results.pairs[row.pair])),
             columns.label("Method", lambda row: labels[row.method]),
             _MEAN_ACCURACY,
+            columns.interval("95 % interval", "low", "high"),
             _gain(results),
+            columns.interval("95 % interval of the gain", "gain_low", "gain_high", sign=True),
             columns.number("Best epoch (%)", "best_epoch_mean", number),
         ],
         each(data),
@@ -88,6 +96,8 @@ def ablation(results: Results, name: str) -> Table:
     study = results.ablation(name)
     summary = seeds.over_runs(study.runs, ["pair", "variant"], LAST)
     summary["gain"] = seeds.gain(summary, results.baselines)
+    best = is_best(study.runs, ["pair"], "variant", LAST)
+    marks = best.reindex(pd.MultiIndex.from_frame(summary[best.index.names])).to_numpy()
     settings = pd.DataFrame(
         [study.variants[variant] for variant in summary["variant"]], columns=list(study.axes)
     )
@@ -102,10 +112,10 @@ def ablation(results: Results, name: str) -> Table:
     return build(
         files.ablation(name),
         f"{study.title} ({study.subject}). Test top-1 accuracy (%) at the last epoch, "
-        f"{_over_seeds(summary['n'])}. The best variant{'' if study.pair else ' of each pair'} "
-        "is bold.",
+        f"{_over_seeds(summary['n'])}. "
+        f"{bold_note(best, 'variant' if study.pair else 'variant of each pair')}",
         [*map(setting_of, study.axes), _MEAN_ACCURACY, _gain(results)],
-        each(summary.assign(is_best=seeds.is_best(summary, ["pair"]))),
+        each(summary.assign(is_best=marks)),
         settings.join(summary[["n", "mean", "std", "gain", "runs"]]),
     )
 
@@ -175,6 +185,21 @@ def runs(results: Results) -> Table:
     )
 
 
+def bold_note(best: pd.Series, of: str) -> str:
+    """Say what is bold in a table, or why nothing is.
+
+    Args:
+        best: as ``is_best`` returns it.
+        of: what is compared.
+    """
+    if not best.any():
+        return "Nothing is bold: with fewer than three seeds no difference can be tested."
+    return (
+        f"Bold: the best {of}, and all that paired t tests over at least three seeds do not "
+        "separate from it (p ≥ 0.05 after Holm’s correction)."
+    )
+
+
 def _main_data(results: Results) -> pd.DataFrame:
     data = results.summary[results.summary["n"] > 0].reset_index()
     roles = {TEACHER: "teacher", results.baseline: "baseline"}
@@ -186,7 +211,12 @@ def _main_data(results: Results) -> pd.DataFrame:
         "method": data["method"],
         "title": data["method"].map(_method_labels(results)),
     }
-    numbers = ["n", "mean", "std", "gain", "best_epoch_mean", "runs"]
+    around = half_width(data["std"], data["n"])
+    data = data.assign(
+        low=significant(data["mean"] - around), high=significant(data["mean"] + around)
+    ).join(gain_intervals(results).add_prefix("gain_"), on=["pair", "method"])
+    numbers = ["n", "mean", "std", "low", "high"]
+    numbers += ["gain", "gain_low", "gain_high", "best_epoch_mean", "runs"]
     return pd.DataFrame(names).join(data[numbers])
 
 

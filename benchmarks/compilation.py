@@ -1,0 +1,32 @@
+"""torch.compile: a step as it is, and compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from benchmarks.made_up import PAIRS
+from benchmarks.rows import Row, ratio_row
+from benchmarks.timing import in_turn, seconds
+from benchmarks.training_step import Ours
+from distillery.training.settings import Compute
+
+# Compilation takes minutes of a C++ compiler.
+ON_REQUEST = True
+
+
+def measure(quick: bool = False) -> list[Row]:
+    """Return plain time / compiled time of KD, where the setting ``compute.compile`` exists."""
+    if "compile" not in Compute.model_fields:
+        return []
+    return [_compared(pair, rounds=2 if quick else 5) for pair in list(PAIRS)[: 1 if quick else 2]]
+
+
+def _compared(pair: str, rounds: int) -> Row:
+    steps: dict[str, Callable[[], float]] = {
+        name: Ours(PAIRS[pair], "kd", compute={"compile": name == "compiled"})
+        for name in ("plain", "compiled")
+    }
+    first = seconds(steps["compiled"])
+    times = in_turn(steps, rounds)
+    note = f"compiling takes {first:.0f} s once a process"
+    return ratio_row(f"plain / compiled, kd, {pair}", times["plain"], times["compiled"], note=note)

@@ -1,0 +1,113 @@
+"""The stage ``prepare`` on a folder of JPEGs, beside decoding them and nothing else.
+
+Bare decoding is Pillow's opening, converting and resizing of every file, shared out to as many
+processes as ``prepare`` has; starting them is not counted. ``prepare`` is the whole stage, from
+the folder to the published run.
+"""
+
+from __future__ import annotations
+
+import io
+import multiprocessing
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from distillery.data import prepare
+from distillery.data.settings import Source
+from distillery.runs.produce import produce
+from distillery.runs.run import Run
+
+CLASSES, SIDE, DISTINCT = 7, 32, 3000
+TARGET = 0.8
+
+
+def measure(quick: bool = False) -> list[dict[str, Any]]:
+    """Return the speed of ``prepare`` in units of bare decoding's."""
+    images, rounds = (6_000, 3) if quick else (60_000, 3)
+    cores = len(os.sched_getaffinity(0))
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        files = _image_folder(root / "raw" / "pictures", images)
+        bare, whole = [], []
+        with _decoders(files, cores) as decode_all:
+            for _ in range(rounds):
+                bare.append(_seconds(decode_all))
+                whole.append(_seconds(lambda: _prepare(root)))
+    medians = statistics.median(bare), statistics.median(whole)
+    note = (
+        f"{images} JPEGs of 32 to 64 pixels to {SIDE} x {SIDE}; {cores} cores; "
+        f"{medians[1]:.2f} s, bare {medians[0]:.2f} s; {rounds} rounds"
+    )
+    return [
+        {
+            "label": "prepare / bare decoding",
+            "value": medians[0] / medians[1],
+            "target": TARGET,
+            "note": note,
+        }
+    ]
+
+
+def _seconds(work: Any) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def _prepare(root: Path) -> None:
+    source = Source(source="image-folder", path="pictures", image_size=SIDE)
+    run = Run("prepare", "prepared", "pictures", source.model_dump(mode="json"), {}, "code")
+    shutil.rmtree(produce(root, run, prepare.run))
+
+
+@contextmanager
+def _decoders(files: list[str], processes: int) -> Iterator[Any]:
+    """Yield a function that decodes all files in processes that are there already."""
+    shares = [files[start : start + 64] for start in range(0, len(files), 64)]
+    with multiprocessing.get_context("fork").Pool(processes) as pool:
+        yield lambda: pool.map(_decode, shares, chunksize=1)
+
+
+def _decode(files: list[str]) -> None:
+    for file in files:
+        with Image.open(io.BytesIO(Path(file).read_bytes())) as image:
+            reduced = min(image.size) >= SIDE
+            method = Image.Resampling.BOX if reduced else Image.Resampling.BILINEAR
+            np.asarray(image.convert("RGB").resize((SIDE, SIDE), method))
+
+
+def _image_folder(root: Path, images: int) -> list[str]:
+    """Write pictures as compressible as photographs, each under many names."""
+    random = np.random.default_rng(0)
+    written: list[Path] = []
+    for part, label, number in _names(images):
+        path = root / part / str(label) / f"{number:05d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if len(written) < DISTINCT:
+            coarse = Image.fromarray(random.integers(0, 256, (8, 8, 3), dtype=np.uint8))
+            size = tuple(random.integers(32, 65, 2).tolist())
+            coarse.resize(size, Image.Resampling.BICUBIC).save(path, quality=90)
+            written.append(path)
+        else:
+            os.link(written[number % DISTINCT], path)
+    return [str(path) for path in sorted(root.rglob("*.jpg"))]
+
+
+def _names(images: int) -> Iterator[tuple[str, int, int]]:
+    for number in range(images):
+        yield ("test" if number % 6 == 5 else "train"), number % CLASSES, number
+
+
+if __name__ == "__main__":
+    for row in measure():
+        print(row)

@@ -1,0 +1,128 @@
+"""Tables of comparisons of methods: ranks, differences of two, and the stated claims."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from distillery.reporting.formatting import DASH, number, p_value, whole
+from distillery.reporting.results import comparisons
+from distillery.reporting.results.collected import Results
+from distillery.reporting.statistics.rounding import significant
+from distillery.reporting.tables import cells, columns
+from distillery.reporting.tables.building import build, each
+from distillery.reporting.tables.columns import Column, Group
+from distillery.reporting.tables.model import Cell, Table
+
+_MEASURES = (
+    "Differences are in percentage points, with 95 % intervals (t); p is that of the paired t "
+    "test, corrected by Holm’s method for all comparisons of {family}; g is Hedges’ g of the "
+    "paired differences (their mean over their deviation, corrected for few of them)."
+)
+
+
+def ranks(results: Results) -> Table:
+    """Return the methods by average rank, each compared with the first."""
+    data = comparisons.ranking(results)
+    caption = "Average ranks of the methods, and their distance from the first. "
+    if len(data):
+        caption += f"{comparisons.friedman_note(results)} {_MEASURES.format(family='two methods')} "
+    return build(
+        "ranks",
+        caption + comparisons.basis(results),
+        [
+            columns.label("Method", lambda row: results.labels[row.method]),
+            columns.number("Average rank", "rank", number),
+            *_comparison("First’s lead"),
+        ],
+        each(data),
+        data,
+    )
+
+
+def differences(results: Results) -> Table:
+    """Return every comparison of two methods."""
+    data = comparisons.differences(results)
+    caption = "All comparisons of two methods, the one of better rank first. "
+    if len(data):
+        caption += f"{_MEASURES.format(family='two methods')} "
+    return build(
+        "differences",
+        caption + comparisons.basis(results),
+        [
+            columns.label("Method", lambda row: results.labels[row.better]),
+            columns.label("Compared with", lambda row: results.labels[row.worse]),
+            *_comparison("Difference"),
+        ],
+        each(data),
+        data,
+    )
+
+
+def claims(results: Results) -> Table:
+    """Return the stated claims and what became of them."""
+    data = comparisons.claims(results)
+    return build(
+        "claims",
+        "The stated claims, tested at this size over all seeds and pairs of networks that both "
+        "methods have, from three seeds of a pair on. A claim is supported or contradicted where p "
+        f"is below 0.05. {_MEASURES.format(family='these claims')}",
+        [
+            columns.label("Claim", lambda row: str(row.text)),
+            Column("Verdict", lambda group: Cell(group.names.verdict)),
+            *_comparison("Difference"),
+            columns.number("Pairs", "pairs", whole),
+        ],
+        each(data),
+        data,
+    )
+
+
+def verdicts(results: Results) -> str:
+    """Say in a sentence how many of the claims found which verdict."""
+    found = comparisons.claims(results)["verdict"].value_counts(sort=False)
+    return ", ".join(f"{count} {verdict}" for verdict, count in found.items())
+
+
+def published(results: Results) -> Table:
+    """Return the published numbers beside those of the report."""
+    rows = [number.model_dump() for number in results.report.published.numbers]
+    ours = results.summary[["mean", "std", "runs"]]
+    data = pd.DataFrame(rows).join(ours, on=["pair", "method"]).dropna(subset=["mean"])
+    data["above"] = significant(data["mean"] - data["top1"])
+    return build(
+        "published",
+        "Test top-1 accuracy (%) at the last epoch beside published numbers. "
+        f"{results.report.published.note}",
+        [
+            columns.label("Pair", lambda row: str(results.pairs[row.pair])),
+            columns.label("Method", lambda row: results.labels[row.method]),
+            Column("Ours", lambda group: cells.percent(group.names)),
+            columns.number("Published", "top1", number),
+            columns.number("Ours − published", "above", _signed),
+            Column("Source", lambda group: Cell(group.names.source)),
+        ],
+        each(data),
+        data,
+    )
+
+
+def _comparison(difference: str) -> list[Column]:
+    """Return the columns of a comparison of two methods."""
+    return [
+        columns.number(difference, "difference", _signed),
+        columns.interval("95 % interval", "low", "high", sign=True),
+        columns.number("p (Holm)", "p_holm", p_value),
+        columns.number("g", "effect", _signed),
+        Column("Ahead in", _ahead),
+    ]
+
+
+def _ahead(group: Group) -> Cell:
+    row = group.names
+    if pd.isna(row.n):
+        return Cell(DASH)
+    return Cell(f"{row.ahead:.0f} of {row.n:.0f}", row.ahead / row.n if row.n else None)
+
+
+def _signed(value: float) -> str:
+    return number(value, sign=True)
