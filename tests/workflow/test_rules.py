@@ -83,7 +83,7 @@ def test_decoding_asks_for_all_cores(project: Project) -> None:
     threads = {"compute": {"threads": TRAINING_THREADS}}
     asked = {}
     for data in ({}, {"!data": folder}):
-        planned = Graph(project.plan({**threads, **data}), str(project.data), 1)
+        planned = Graph(project.plan({**threads, **data}), str(project.data), Size(1))
         (run,) = planned.plan.stage("prepare")
         stage = STAGES["prepare"]
         asked[run.slug] = [planned.threads(stage, cores)(of(run)) for cores in (CORES, None)]
