@@ -13,9 +13,9 @@ def measure(quick: bool = False) -> list[Row]:
     rows = []
     for precision in ("f32",) if quick else PRECISIONS:
         for pair, networks in PAIRS.items():
-            ours = Ours(networks, "kd", PRECISIONS[precision], test_images=1000)
+            ours = Ours(networks, "kd", PRECISIONS[precision], test_images=1000, timed=5)
             parts = {"step": ours, "image": ours.evaluation}
-            times = in_turn(parts, rounds=1 if quick else 3)
+            times = in_turn(parts, rounds=1 if quick else 2)
             training = times["step"] * IMAGES / BATCH
             testing = times["image"] * IMAGES / 5
             row = ratio_row(

@@ -49,7 +49,7 @@ def _steps(
         given: Mapping[str, Any] = {varied: value}
         if varied == "negatives":
             given = {"options": given}
-        candidates[value] = Ours(PAIR, method, **given)
+        candidates[value] = Ours(PAIR, method, timed=5, **given)
     return _rows(f"step of {method}, {what}", candidates, rounds, note)
 
 

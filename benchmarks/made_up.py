@@ -13,6 +13,7 @@ from torch import Tensor
 from distillery.data.info import DataSetInfo
 from distillery.data.prepared import ImageSet
 from distillery.embeddings.reader import Slot
+from distillery.embeddings.views import ViewSchedule
 from distillery.methods.base import Context
 from distillery.models import registry
 from distillery.models.base import Classifier
@@ -75,10 +76,12 @@ class CachedOutputs:
     """Stands for a teacher cache that is in memory: what it costs to read is measured elsewhere."""
 
     arch: str
+    schedule: ViewSchedule
     views: Tensor
     classes: int
+    waited: float = 0.0
 
-    def slot(self, number: int, device: torch.device) -> Slot:
+    def slot(self, number: int, device: torch.device, following: int | None) -> Slot:
         """Return outputs of all images, stored in half precision as by default."""
         dim = describe(self.arch, self.classes, 3, SIDE).embedding_dim
         wide = torch.rand(len(self.views), self.classes + dim, dtype=torch.float16)

@@ -25,13 +25,13 @@ def measure(quick: bool = False) -> list[Row]:
         row
         for method in TARGETS
         for number, pair in enumerate(PAIRS)
-        for row in _compared(method, pair, TARGETS[method][number], rounds=1 if quick else 3)
+        for row in _compared(method, pair, TARGETS[method][number], rounds=1 if quick else 2)
     ]
 
 
 def _compared(method: str, pair: str, target: float, rounds: int) -> list[Row]:
     candidates = {"reference": ReferenceStep(PAIRS[pair], method, *SLICES[method])} | {
-        name: Ours(PAIRS[pair], method, precision, clock=time.perf_counter)
+        name: Ours(PAIRS[pair], method, precision, timed=5, clock=time.perf_counter)
         for name, precision in PRECISIONS.items()
     }
     times = in_turn(candidates, rounds)

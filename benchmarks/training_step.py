@@ -67,6 +67,7 @@ class Ours:
         options: Mapping[str, Any] | None = None,
         compute: Mapping[str, Any] | None = None,
         test_images: int = 0,
+        timed: int = TIMED,
         clock: Callable[[], float] = time.process_time,
     ) -> None:
         """Prepare it.
@@ -80,6 +81,7 @@ class Ours:
             options: hyperparameters of the method.
             compute: further settings of how to compute.
             test_images: how many images it is evaluated on.
+            timed: how many steps are timed in a slice.
             clock: tells the time in seconds.
         """
         teacher, student = pair
@@ -100,12 +102,13 @@ class Ours:
             joint_temperature=None,
         )
         # One batch more than are timed, so that the last timed step has an end.
-        shown = made_up.image_set((WARMUP + TIMED + 1) * made_up.BATCH, classes)
+        shown = made_up.image_set((WARMUP + timed + 1) * made_up.BATCH, classes)
+        self._timed = timed
         self._images = Watched(shown.images, shown.labels, shown.index, [], clock)
         self._info = made_up.info(classes)
         accelerator = accelerator_of(precision)
         self.run = TrainingRun(
-            SimpleNamespace(),  # type: ignore[arg-type]
+            SimpleNamespace(record={}),  # type: ignore[arg-type]
             self._settings,
             accelerator,
             self._info,
@@ -120,9 +123,11 @@ class Ours:
             specs[0],
             [Teacher(specs[1])],
             made_up.labels(images, classes),
+            self._info,
         )
-        views = ViewSchedule(augmentation.views, 1, 0).view(0, shown.index.numpy())
-        self._cache = made_up.CachedOutputs(teacher, torch.from_numpy(views), classes)
+        schedule = ViewSchedule(augmentation.views, 1, 0)
+        views = torch.from_numpy(schedule.view(0, shown.index.numpy()))
+        self._cache = made_up.CachedOutputs(teacher, schedule, views, classes)
 
     def __call__(self) -> float:
         """Return the mean seconds of a step over a short epoch, without its start and end."""
@@ -131,7 +136,7 @@ class Ours:
             self.run.work.scratch = Path(scratch)
             self.run.fit(self._distiller, caches=[self._cache])  # type: ignore[list-item]
         asked = self._images.asked
-        return (asked[WARMUP + TIMED] - asked[WARMUP]) / TIMED
+        return (asked[WARMUP + self._timed] - asked[WARMUP]) / self._timed
 
     def evaluation(self) -> float:
         """Return the seconds of measuring the accuracy, per test image."""
