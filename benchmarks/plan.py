@@ -149,7 +149,7 @@ def _medians(candidates: Mapping[str, Callable[[], float]], rounds: int) -> dict
 
 
 def _row(label: str, value: float, target: float | None = None) -> dict[str, Any]:
-    return {"label": label, "value": value, "target": target}
+    return {"label": label, "value": value, "target": target, "at_most": True}
 
 
 @contextmanager
