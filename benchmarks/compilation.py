@@ -8,16 +8,13 @@ from benchmarks.made_up import PAIRS
 from benchmarks.rows import Row, ratio_row
 from benchmarks.timing import in_turn, seconds
 from benchmarks.training_step import Ours
-from distillery.training.settings import Compute
 
 # Compilation takes minutes of a C++ compiler.
 ON_REQUEST = True
 
 
 def measure(quick: bool = False) -> list[Row]:
-    """Return plain time / compiled time of KD, where the setting ``compute.compile`` exists."""
-    if "compile" not in Compute.model_fields:
-        return []
+    """Return plain time / compiled time of KD."""
     return [_compared(pair, rounds=2 if quick else 5) for pair in list(PAIRS)[: 1 if quick else 2]]
 
 

@@ -6,14 +6,16 @@ Bare is the network in inference mode over batches that are ready, as many and a
 
 from __future__ import annotations
 
-import statistics
+import itertools
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks.rows import Row, ratio_row
+from benchmarks.timing import in_turn, seconds
 from distillery.data import prepare, split
 from distillery.data.info import DataSetInfo
 from distillery.data.prepared import load_training
@@ -31,18 +33,13 @@ SLOTS = 3
 TARGET = 0.92
 
 
-def measure(quick: bool = False) -> list[dict[str, Any]]:
+def measure(quick: bool = False) -> list[Row]:
     """Return the speed of ``embed`` in units of the bare forward pass's, a row a teacher."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            return [_row(Path(folder), arch, quick) for arch in TEACHERS[: 1 if quick else None]]
-    finally:
-        torch.set_num_threads(before)
+    with tempfile.TemporaryDirectory() as folder:
+        return [_row(Path(folder), arch, quick) for arch in TEACHERS[: 1 if quick else None]]
 
 
-def _row(data: Path, arch: str, quick: bool) -> dict[str, Any]:
+def _row(data: Path, arch: str, quick: bool) -> Row:
     rounds = 3 if quick else 5
     inputs = _inputs(data, arch)
     images = load_training(inputs["prepared"], inputs["split"])
@@ -54,25 +51,26 @@ def _row(data: Path, arch: str, quick: bool) -> dict[str, Any]:
         size: torch.randn(size, 3, 32, 32).to(memory_format=torch.channels_last)
         for size in set(sizes)
     }
-    bare, whole = [], []
-    for number in range(rounds + 1):
-        start = time.perf_counter()
-        with torch.inference_mode():
-            for size in sizes:
-                network(ready[size])
-        middle = time.perf_counter()
-        _embed(data, inputs, SLOTS, number)
-        bare.append(middle - start)
-        whole.append(time.perf_counter() - middle)
-    # The first round warms up.
-    medians = statistics.median(bare[1:]), statistics.median(whole[1:])
-    return {
-        "label": f"embed / bare forward, {arch}",
-        "value": medians[0] / medians[1],
-        "target": TARGET,
-        "note": f"{SLOTS} slots of {len(images)} images of 32 x 32, batches of {batch}, one "
-        f"thread; {medians[1]:.3f} s, bare {medians[0]:.3f} s; {rounds} rounds",
-    }
+    seeds = itertools.count()
+
+    @torch.inference_mode()
+    def forward() -> None:
+        for size in sizes:
+            network(ready[size])
+
+    def whole() -> None:
+        _embed(data, inputs, SLOTS, next(seeds))
+
+    parts = {"bare": forward, "embed": whole}
+    for part in parts.values():
+        part()
+    times = in_turn({name: partial(seconds, part) for name, part in parts.items()}, rounds)
+    bare, embedded = times["bare"], times["embed"]
+    note = (
+        f"{SLOTS} slots of {len(images)} images of 32 x 32, batches of {batch}; "
+        f"{embedded.min():.2f} s, bare {bare.min():.2f} s"
+    )
+    return ratio_row(f"embed / bare forward, {arch}", bare, embedded, TARGET, note)
 
 
 def _inputs(data: Path, arch: str) -> dict[str, Artifact]:
@@ -118,8 +116,3 @@ def _made(data: Path, run: Run, compute: Any) -> Artifact:
 
 def _location(data: Path, artifact: Artifact) -> str:
     return artifact.path.relative_to(data).as_posix()
-
-
-if __name__ == "__main__":
-    for row in measure():
-        print(row)

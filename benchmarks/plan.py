@@ -10,18 +10,19 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 from ruamel.yaml import YAML
 
+from benchmarks import timing
+from benchmarks.rows import Row
+from benchmarks.timing import in_turn
 from distillery.planning import loading
 from distillery.planning.batches import Size
 from distillery.workflow import LARGEST_BATCH, Graph
@@ -51,13 +52,13 @@ for stage, batches in JOBS["stages"].items():
 """
 
 
-def measure(quick: bool = False) -> list[dict[str, Any]]:
-    """Return rows with ``label``, ``value`` and ``target`` (None: none is set)."""
+def measure(quick: bool = False) -> list[Row]:
+    """Return seconds of dry runs, and how they grow."""
     rounds = 1 if quick else 3
     with _project() as folder:
         crd = "params/crd.yaml"
         jobs = _write_bare(folder, Path(crd))
-        seconds = _medians(
+        times = in_turn(
             {
                 "nothing kept": lambda: _dry_run(folder, crd, keeps=False),
                 "plan kept": lambda: _dry_run(folder, crd),
@@ -65,6 +66,7 @@ def measure(quick: bool = False) -> list[dict[str, Any]]:
             },
             rounds,
         )
+        seconds = {name: float(np.median(taken)) for name, taken in times.items()}
         rows = [
             _row("snakemake -n of params/crd.yaml, nothing kept, s", seconds["nothing kept"], 8),
             _row("the same with its plan kept, s", seconds["plan kept"], 4),
@@ -74,13 +76,7 @@ def measure(quick: bool = False) -> list[dict[str, Any]]:
         return rows + _growth(folder)
 
 
-def main() -> None:
-    for row in measure():
-        target = "" if row["target"] is None else f"(at most {row['target']:g})"
-        print(f"{row['label']:70} {row['value']:8.2f} {target}")
-
-
-def _growth(folder: Path) -> list[dict[str, Any]]:
+def _growth(folder: Path) -> list[Row]:
     """Return time by the number of runs, and how much a run costs at most beside the fewest."""
     counts, made, cached = [], [], []
     for seeds in SEEDS:
@@ -108,13 +104,13 @@ def _dry_run(folder: Path, params: str, *, keeps: bool = True) -> float:
 
 def _seconds(folder: Path, *command: str) -> float:
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    start = time.perf_counter()
-    done = subprocess.run(
-        command, cwd=folder, env={**os.environ, "PATH": programs}, capture_output=True, text=True
-    )
-    seconds = time.perf_counter() - start
-    assert not done.returncode, done.stdout + done.stderr
-    return seconds
+    environment = {**os.environ, "PATH": programs}
+
+    def call() -> None:
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+        assert not done.returncode, done.stdout + done.stderr
+
+    return timing.seconds(call)
 
 
 def _write_bare(folder: Path, params: Path) -> int:
@@ -143,13 +139,8 @@ def _with_seeds(folder: Path, seeds: int) -> str:
     return name
 
 
-def _medians(candidates: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:
-    taken = [{name: each() for name, each in candidates.items()} for _ in range(rounds)]
-    return {name: statistics.median(one[name] for one in taken) for name in candidates}
-
-
-def _row(label: str, value: float, target: float | None = None) -> dict[str, Any]:
-    return {"label": label, "value": value, "target": target, "at_most": True}
+def _row(label: str, value: float, target: float | None = None) -> Row:
+    return Row(label=label, value=value, target=target, at_most=True)
 
 
 @contextmanager
@@ -164,7 +155,3 @@ def _project() -> Iterator[Path]:
         (folder / "params").mkdir()
         shutil.copy(ROOT / "params/crd.yaml", folder / "params")
         yield folder
-
-
-if __name__ == "__main__":
-    main()

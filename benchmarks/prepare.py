@@ -11,17 +11,19 @@ import io
 import multiprocessing
 import os
 import shutil
-import statistics
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from benchmarks.rows import Row, ratio_row
+from benchmarks.timing import in_turn, seconds
+from distillery.core.processes import present_cores
 from distillery.data import prepare
 from distillery.data.settings import Source
 from distillery.runs.produce import produce
@@ -31,37 +33,22 @@ CLASSES, SIDE, DISTINCT = 7, 32, 3000
 TARGET = 0.8
 
 
-def measure(quick: bool = False) -> list[dict[str, Any]]:
+def measure(quick: bool = False) -> list[Row]:
     """Return the speed of ``prepare`` in units of bare decoding's."""
     images, rounds = (6_000, 3) if quick else (60_000, 3)
-    cores = len(os.sched_getaffinity(0))
+    cores = present_cores()
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         files = _image_folder(root / "raw" / "pictures", images)
-        bare, whole = [], []
         with _decoders(files, cores) as decode_all:
-            for _ in range(rounds):
-                bare.append(_seconds(decode_all))
-                whole.append(_seconds(lambda: _prepare(root)))
-    medians = statistics.median(bare), statistics.median(whole)
+            parts = {"bare": decode_all, "prepare": partial(_prepare, root)}
+            times = in_turn({name: partial(seconds, part) for name, part in parts.items()}, rounds)
+    bare, whole = times["bare"], times["prepare"]
     note = (
         f"{images} JPEGs of 32 to 64 pixels to {SIDE} x {SIDE}; {cores} cores; "
-        f"{medians[1]:.2f} s, bare {medians[0]:.2f} s; {rounds} rounds"
+        f"{whole.min():.2f} s, bare {bare.min():.2f} s"
     )
-    return [
-        {
-            "label": "prepare / bare decoding",
-            "value": medians[0] / medians[1],
-            "target": TARGET,
-            "note": note,
-        }
-    ]
-
-
-def _seconds(work: Any) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+    return [ratio_row("prepare / bare decoding", bare, whole, TARGET, note)]
 
 
 def _prepare(root: Path) -> None:
@@ -106,8 +93,3 @@ def _image_folder(root: Path, images: int) -> list[str]:
 def _names(images: int) -> Iterator[tuple[str, int, int]]:
     for number in range(images):
         yield ("test" if number % 6 == 5 else "train"), number % CLASSES, number
-
-
-if __name__ == "__main__":
-    for row in measure():
-        print(row)

@@ -12,13 +12,13 @@ import tempfile
 import time
 import tracemalloc
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
 
+from benchmarks.rows import Row
 from distillery.data.augmentation import crop_parameters
 from distillery.data.settings import Augmentation
 from distillery.embeddings.reader import EmbeddingCache
@@ -35,7 +35,7 @@ SHARE, MEMORY = 0.98, 0.8
 CPU = torch.device("cpu")
 
 
-def measure(quick: bool = False) -> list[dict[str, Any]]:
+def measure(quick: bool = False) -> list[Row]:
     """Return the share of epochs that is not waited, and two slots in units of what is held."""
     images, slots = (10_000, 12) if quick else (50_000, 162)
     index = np.arange(images)
@@ -53,19 +53,19 @@ def measure(quick: bool = False) -> list[dict[str, Any]]:
     size = slot_bytes(images, CLASSES + DIM, 2)
     what = f"{slots} slots of {images} images, {size / 2**20:.1f} MiB each"
     return [
-        {
-            "label": "share of an epoch that does not wait for its slot",
-            "value": 1 - waited / whole,
-            "target": SHARE,
-            "note": f"{what}; epochs of {seconds:.2f} s; {1000 * waited / (slots - 1):.2f} ms an "
+        Row(
+            label="share of an epoch that does not wait for its slot",
+            value=1 - waited / whole,
+            target=SHARE,
+            note=f"{what}; epochs of {seconds:.2f} s; {1000 * waited / (slots - 1):.2f} ms an "
             f"epoch, the first slot {1000 * first:.0f} ms",
-        },
-        {
-            "label": "two slots / most memory held of a cache",
-            "value": 2 * size / most,
-            "target": MEMORY,
-            "note": f"{what}; at most {most / size:.2f} slots",
-        },
+        ),
+        Row(
+            label="two slots / most memory held of a cache",
+            value=2 * size / most,
+            target=MEMORY,
+            note=f"{what}; at most {most / size:.2f} slots",
+        ),
     ]
 
 
@@ -128,8 +128,3 @@ def _write_cache(data: Path, index: np.ndarray, slots: int) -> None:
         work.write_json("cache.json", {"arch": "resnet56", "image_shape": [32, 32]})
 
     produce(data, Run("embed", "embeddings", "made-up", settings, {}, "code"), write)
-
-
-if __name__ == "__main__":
-    for row in measure():
-        print(row)

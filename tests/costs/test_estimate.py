@@ -73,6 +73,17 @@ def test_seconds_add_up(project: Project) -> None:
     assert found.stages["evaluate"].untimed == found.stages["evaluate"].runs == 5
 
 
+def test_trials_are_work_and_what_selects_one_is_none(project: Project) -> None:
+    vary = {"ce": {"vary": {"training": {"lr": [0.01, 0.1]}}}}
+    planned = project.plan({**KD, "tuning": {"pair": "p", "methods": vary}})
+    found = estimated(project, planned)
+    (select,) = planned.stage("select")
+    assert Works(planned, project.data).of(select) is None
+    assert found.stages["trial"].seconds > 0
+    assert found.stages["trial"].untimed == 0
+    assert (found.stages["select"].untimed, found.stages["select"].bytes) == (1, 0)
+
+
 def test_a_method_with_a_live_teacher_costs_its_forward_passes(project: Project) -> None:
     planned = project.plan({"!methods": {"fitnet": {}}})
     (student,) = Works(planned, project.data).plan.stage("train-student")

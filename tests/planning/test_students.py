@@ -19,6 +19,8 @@ from project import Project, rows
         ({"method": "dkd", "weights": {"ce": 0}}, True),
         ({"method": "dkd", "weights": {"ce": 0, "method": 0}}, False),
         ({"method": "at", "weights": {"ce": 0}}, False),
+        # Its classifier is the teacher's.
+        ({"method": "simkd"}, True),
     ],
 )
 def test_it_is_known_whether_training_reaches_the_classifier(

@@ -27,8 +27,13 @@ def available_cores() -> int:
     """Return how many cores a job may use: as many as Snakemake gave it, or this process has."""
     given = os.environ.get("OMP_NUM_THREADS", "")
     # More processes than a machine has cores would only wait for each other.
-    present = len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
+    present = present_cores()
     return min(max(int(given), 1), present) if given.isdecimal() else present
+
+
+def present_cores() -> int:
+    """Return how many cores this process may use; 1 where the system does not tell."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
 
 
 @contextmanager

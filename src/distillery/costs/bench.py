@@ -23,13 +23,12 @@ from distillery.costs.measuring import (
 from distillery.costs.prediction import PASSES_OF_STEP, forward_flops_of
 from distillery.costs.rates import Rates, inference_name, method_name, step_name
 from distillery.costs.work import Inference, Network, Training, Works
-from distillery.training.settings import Compute
 
 COMPARED: tuple[Precision, ...] = ("no", "bf16")
 # Beside the one that is used.
 EVALUATIONS = (64, 128, 256, 512, 1024)
-# What trains a network imports this, as the first optimiser of a process does.
-_STARTED = "import distillery.training.student, torch._dynamo"
+# What trains a network imports this.
+_STARTED = "import distillery.training.student"
 # More than this does not make a median better.
 _LONGEST = 3.0
 # About a second on a core; so long is waited twice for each precision.
@@ -137,7 +136,7 @@ class _Bench:
         }
 
     def _beside(self) -> None:
-        """Measure several processes at a time, and a compiled network where that is a setting."""
+        """Measure several processes at a time, and a compiled network."""
         training = self._affordable(self.trainings[0])
         precision = training.settings.compute.precision
         name = step_name(training, precision)
@@ -150,7 +149,7 @@ class _Bench:
                 rates[count] = found
         if rates:
             self.result.lanes[name] = rates
-        if "compile" in Compute.model_fields and self._left() > 0:
+        if self._left() > 0:
             rate = lanes.compiled(training, min(_LONGEST, self._left()), self._left())
             if rate:
                 self.result.training[step_name(training, precision, compiled=True)] = rate

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-
 from distillery.core.measuring import module_bytes
 from distillery.costs.images import Images
 from distillery.costs.work import Network, Works
-from distillery.models import registry as models
+from distillery.embeddings.slots import slot_bytes
+from distillery.models.outline import outline
 from distillery.runs.artifact import Artifact
 from distillery.runs.run import Run
 
 _SINGLE, _HALF = 4, 2
-# Columns of a slot beside the outputs: number of the image, offsets of the crop, and flip, a bit.
-_COLUMNS_OF_CROP = 4 + 2 + 2 + 1 / 8
-# Size of the box, and the number that it is drawn from.
-_COLUMNS_OF_BOX = _COLUMNS_OF_CROP + 2 + 2 + 8
 _LABEL = 8
 
 
@@ -31,7 +26,7 @@ def bytes_of(run: Run, works: Works) -> int | None:
     Returns:
         The bytes; None while the images are not known, and for tables and evaluations.
     """
-    images = works.images(run) if run.stage != "collect" else None
+    images = works.images(run)
     if images is None:
         return None
     match run.stage:
@@ -68,8 +63,7 @@ def cache_bytes(
         single: whether they are kept in single precision.
         boxes: whether views are random boxes.
     """
-    view = _COLUMNS_OF_BOX if boxes else _COLUMNS_OF_CROP
-    return round(slots * rows * (columns * (_SINGLE if single else _HALF) + view))
+    return slots * slot_bytes(rows, columns, _SINGLE if single else _HALF, boxes=boxes)
 
 
 def _cache_bytes(run: Run, teacher: Network, works: Works) -> int | None:
@@ -85,9 +79,6 @@ def _cache_bytes(run: Run, teacher: Network, works: Works) -> int | None:
 
 def _network_bytes(network: Network, images: Images) -> int:
     """Return the bytes of a network and of what it says of the test images."""
-    with torch.device("meta"):
-        built = models.build(
-            network.arch, num_classes=network.classes, in_channels=network.channels
-        )
+    built = outline(network.arch, num_classes=network.classes, in_channels=network.channels)
     columns = network.classes + network.spec.embedding_dim
     return module_bytes(built) + images.test * (columns * _SINGLE + _LABEL)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 
 import torch
 
 from distillery.core import devices
+from distillery.core.processes import present_cores
 from distillery.core.settings import FrozenModel
 from distillery.runs.provenance import processor
 
@@ -48,7 +48,7 @@ def here() -> Machine:
     """Return the machine that this process runs on."""
     return Machine(
         processor=processor(),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
+        cores=present_cores(),
         device=devices.describe(device()),
         torch=torch.__version__,
     )

@@ -170,7 +170,7 @@ class _Step:
         self.distiller.to(self._on).to(memory_format=torch.channels_last).train()
         self.distiller.finish_pretraining()
         if compiled:
-            student.compile()
+            self.distiller.compile_student()
         self._model = _Autocast(self.distiller, precision, self._on)
         self._stored = [_stored(each, len(loader.images), self._on) for each in _cached(teaching)]
         self._optimizer = sgd(self.distiller.parameters(), training.settings.training, lr=0.0)
@@ -247,14 +247,11 @@ def _distiller(
 ) -> Distiller:
     """Return student and method; without ``teaching`` the student with cross-entropy alone."""
     settings = teaching.settings if teaching else _without_method(training)
-    networks = teaching.teachers if teaching else ()
-    pairs = itertools.zip_longest([each.spec for each in networks], live)
-    needs = methods.load(settings.method).needs
-    heads = [_new(each, loader.images.images.device).head for each in networks]
-    teachers = [
-        Teacher(spec, network, head if "classifier" in needs else None)
-        for (spec, network), head in zip(pairs, heads, strict=True)
-    ]
+    needs_heads = "classifier" in methods.load(settings.method).needs
+    cached = _cached(teaching) if needs_heads else ()
+    heads = [_new(each, loader.images.images.device).head for each in cached]
+    specs = [each.spec for each in (teaching.teachers if teaching else ())]
+    teachers = [Teacher(*each) for each in itertools.zip_longest(specs, live, heads)]
     labels = loader.images.labels.cpu()
     return assemble(student, settings, training.network.spec, teachers, labels, loader.info)
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from rich.console import Console
+from rich.table import Table
+
 from distillery.core.measuring import MIB
 from distillery.costs.bench import COMPARED
 from distillery.costs.choice import Choice
@@ -11,19 +14,21 @@ from distillery.costs.estimate import Estimate
 from distillery.costs.rates import Rates
 
 _NOT_MEASURED = "not measured"
+# Wider than any table: lines are not broken.
+_WIDTH = 1000
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Return the lines of a table: the first column to the left, the others to the right."""
-    cells = [list(head), *(list(row) for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return [
-        "  ".join(
-            cell.rjust(width) if place else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in cells
-    ]
+    grid = Table(box=None, pad_edge=False)
+    for number, name in enumerate(head):
+        grid.add_column(name, justify="right" if number else "left", no_wrap=True)
+    for row in rows:
+        grid.add_row(*row)
+    console = Console(width=_WIDTH, color_system=None, highlight=False, markup=False)
+    with console.capture() as capture:
+        console.print(grid)
+    return [line.rstrip() for line in capture.get().splitlines()]
 
 
 def duration(seconds: float) -> str:

@@ -144,8 +144,8 @@ class Works:
         return [run for run in self.plan.stage("prepare") if self._images[run.location] is None]
 
     def images(self, run: Run) -> Images | None:
-        """Return the images that a run prepares or reads; None while they are not known."""
-        return self._images[run.inputs.get("prepared", run.location)]
+        """Return the images that a run prepares or reads; None for others, or if not known yet."""
+        return self._images.get(run.inputs.get("prepared", run.location))
 
     def shape(self, trained: Run) -> Network | None:
         """Return the network that a run ends in; None while its images are not known."""
@@ -159,7 +159,7 @@ class Works:
 
     def of(self, run: Run) -> Work | None:
         """Return what a run computes; None if it runs no network, or that is not known."""
-        images = self.images(run) if run.stage != "collect" else None
+        images = self.images(run)
         if images is None:
             return None
         match run.stage:

@@ -57,7 +57,8 @@ def run(work: Workspace) -> None:
     missing = [slot for slot in range(schedule.slots) if not (work.out / slot_name(slot)).exists()]
     dtype = PRECISIONS[settings.precision]
     width = len(info.classes) + network.embedding_dim
-    require_space(work.out, len(missing) * slot_bytes(len(index), width, dtype.itemsize))
+    size = slot_bytes(len(index), width, dtype.itemsize, boxes=augmentation.kind != "crop")
+    require_space(work.out, len(missing) * size)
 
     def write(slot: int, views: Tensor, logits: np.ndarray, embedding: np.ndarray) -> None:
         crops = crop_parameters(views, augmentation, info.shape[:2])

@@ -24,8 +24,8 @@ from distillery.data.augmentation import CropFlip, crop_parameters, encode
 from distillery.data.boxes import Boxes
 from distillery.data.settings import Augmentation
 
-# Of an image's index and view, at least.
-_VIEW_BYTES = 8
+# Bytes of an image's index and view, of which flip is a bit, and of what a random box has beside.
+_VIEW_BYTES, _BOX_BYTES = 4 + 2 + 2 + 1 / 8, 2 + 2 + 8
 
 
 def slot_name(number: int) -> str:
@@ -33,15 +33,17 @@ def slot_name(number: int) -> str:
     return f"slot-{number:04d}.parquet"
 
 
-def slot_bytes(images: int, width: int, item: int) -> int:
+def slot_bytes(images: int, width: int, item: int, *, boxes: bool = False) -> int:
     """Return about how many bytes a slot takes.
 
     Args:
         images: number of images.
         width: numbers that are stored of each, logits and embedding together.
         item: bytes of such a number.
+        boxes: whether views are random boxes.
     """
-    return images * (width * item + _VIEW_BYTES)
+    view = _VIEW_BYTES + (_BOX_BYTES if boxes else 0)
+    return round(images * (width * item + view))
 
 
 def write_slot(

@@ -123,8 +123,8 @@ def rebuild(
     side = settings.augmentation.output_side(info.shape[0])
     spec, *specs = (describe_trained(network, info, side) for network in (trained, *sources))
     live = [] if cached_as else [load(source, info, device) for source in sources]
-    needs = methods.load(settings.method).needs
-    heads = [load(each, info, device).head for each in sources if "classifier" in needs]
+    needs_heads = bool(cached_as) and "classifier" in methods.load(settings.method).needs
+    heads = [load(source, info, device).head for source in sources if needs_heads]
     teachers = [Teacher(*each) for each in zip_longest(specs, live, heads)]
     labels = _labels(trained_with["split"])
     student = load(trained, info, device).requires_grad_(True)

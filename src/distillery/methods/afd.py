@@ -22,8 +22,8 @@ from distillery.methods.parts.attention import (
     thinned,
 )
 from distillery.methods.parts.matching import Mismatch
-from distillery.methods.parts.pooling import pool_to
 from distillery.models.base import ModelSpec, Outputs
+from distillery.models.resizing import pool_to
 
 Resize = Callable[[Tensor, int, int], Tensor]
 

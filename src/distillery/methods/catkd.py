@@ -8,9 +8,9 @@ from torch import Tensor
 
 from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Method, Weights
-from distillery.methods.parts.pooling import pool_to
 from distillery.methods.parts.precision import upcast
 from distillery.models.base import Outputs
+from distillery.models.resizing import pool_to
 
 
 class CATKD(Method):

@@ -9,6 +9,7 @@ from torch import Tensor
 from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Method, Weights
 from distillery.methods.parts.precision import upcast
+from distillery.methods.parts.schedule import warmup_share
 from distillery.methods.parts.similarity import other_classes, row_divergence
 from distillery.models.base import Outputs
 
@@ -50,7 +51,7 @@ class DKD(Method):
             batch.labels,
             options.temperature,
         )
-        warmup = min((batch.epoch + 1) / max(options.warmup_epochs, 1), 1.0)
+        warmup = warmup_share(batch.epoch, options.warmup_epochs)
         return {
             "target": warmup * options.alpha * target,
             "others": warmup * options.beta * others,

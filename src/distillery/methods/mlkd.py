@@ -68,7 +68,7 @@ class MLKD(Method):
         pixels = ((images * self.std + self.mean) * 255).round().clamp(0, 255).to(torch.uint8)
         # Of the CPU's generator alone, from which torchvision draws.
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed_for(self._seed, "strong-view", step))
+            torch.default_generator.manual_seed(seed_for(self._seed, "strong-view", step))
             strong = torch.stack([augment(each) for each in pixels])
         strong = (strong.to(images.dtype) / 255 - self.mean) / self.std
         return torch.stack([images, strong], dim=1).flatten(0, 1)

@@ -13,10 +13,10 @@ from distillery.core.errors import UserError
 from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Weights
 from distillery.methods.parts.matching import Mismatch, require_equal_stages
-from distillery.methods.parts.pooling import pool_to
 from distillery.methods.parts.precision import upcast
 from distillery.models.base import ModelSpec, Outputs
 from distillery.models.outline import outline
+from distillery.models.resizing import pool_to
 
 # Channels that are negative more rarely than this take a margin of three standard deviations.
 _RARE = 0.001

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Context, Method, Weights
 from distillery.methods.parts.matching import require_equal_stages
-from distillery.methods.parts.pooling import pool_to
 from distillery.methods.parts.precision import upcast
+from distillery.methods.parts.schedule import warmup_share
 from distillery.models.base import ModelSpec, Outputs
+from distillery.models.resizing import pool_to
 
 
 class ReviewKD(Method):
@@ -77,7 +78,7 @@ class ReviewKD(Method):
             [*maps[1:], student.embedding[:, :, None, None]],
             [*teacher.preactivations[1:], teacher.embedding[:, :, None, None]],
         )
-        warmup = min((batch.epoch + 1) / max(self.options.warmup_epochs, 1), 1.0)
+        warmup = warmup_share(batch.epoch, self.options.warmup_epochs)
         return {"review": warmup * distance}
 
     def review(self, students: list[Tensor], teachers: list[Tensor]) -> Tensor:

@@ -26,8 +26,9 @@ from distillery.core.log_names import (
 from distillery.methods.afd import AFD
 from distillery.methods.base import Context, Weights
 from distillery.methods.parts.attention import LayerAttention, Reading, entropy, read, thinned
-from distillery.methods.parts.pooling import pool_to, soft_pool_to
+from distillery.methods.parts.pooling import soft_pool_to
 from distillery.models.base import ModelSpec
+from distillery.models.resizing import pool_to
 
 Count = Annotated[StrictInt, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]

@@ -11,10 +11,11 @@ from torch import Tensor
 from distillery.core.settings import FrozenModel
 from distillery.methods.base import Batch, Method, Weights
 from distillery.methods.dkd import dkd_divergences
-from distillery.methods.parts.pooling import pool_to
 from distillery.methods.parts.precision import upcast
+from distillery.methods.parts.schedule import warmup_share
 from distillery.methods.parts.similarity import row_divergence
 from distillery.models.base import Outputs
+from distillery.models.resizing import pool_to
 
 
 class SDD(Method):
@@ -65,7 +66,7 @@ class SDD(Method):
         else:
             labels = batch.labels.repeat_interleave(regions)
             target, others = dkd_divergences(own, given, labels, options.temperature)
-            warmup = min((batch.epoch + 1) / max(options.warmup_epochs, 1), 1.0)
+            warmup = warmup_share(batch.epoch, options.warmup_epochs)
             losses = warmup * (options.alpha * target + options.beta * others)
         right = teacher.argmax(dim=1) == batch.labels[:, None]
         counts = 1 + (right != right[:, :1]).to(losses.dtype)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from distillery.models.base import Classifier
 
 _PACKAGE, _TABLE = "distillery.models", "ARCHITECTURES"
-# An architecture behind which another network's head is put, see ``reused_head``.
-_REUSING = re.compile(r"(?P<trunk>\w+)_head(?P<dim>\d+)f(?P<factor>\d+)(s(?P<side>\d+))?")
+# An architecture, perhaps with another network's head behind it, see ``reused_head``.
+_NAME = re.compile(r"(?P<trunk>.+?)(_head(?P<dim>\d+)f(?P<factor>\d+)(s(?P<side>\d+))?)?")
 
 
 def names() -> list[str]:
@@ -27,8 +27,7 @@ def names() -> list[str]:
 
 def module_of(arch: str) -> str:
     """Return the dotted name of the module that defines an architecture, or say which is near."""
-    reusing = _REUSING.fullmatch(arch)
-    return declarations.module_of(_PACKAGE, _TABLE, "model", reusing["trunk"] if reusing else arch)
+    return declarations.module_of(_PACKAGE, _TABLE, "model", _parts(arch)[0])
 
 
 def reusing_head(arch: str, dim: int, factor: int, side: int | None) -> str:
@@ -43,12 +42,20 @@ def build(arch: str, *, num_classes: int, in_channels: int = 3) -> Classifier:
         UserError: there is no such architecture.
     """
     family = importlib.import_module(module_of(arch))
-    reusing = _REUSING.fullmatch(arch)
-    name = reusing["trunk"] if reusing else arch
+    name, head = _parts(arch)
     model: Classifier = family.build(name, num_classes=num_classes, in_channels=in_channels)
-    if reusing:
+    if head:
         from distillery.models.reused_head import ReusedHead
 
-        dim, factor, side = (int(reusing[key] or 0) for key in ("dim", "factor", "side"))
-        return ReusedHead(model, num_classes, dim, factor, side or None)
+        return ReusedHead(model, num_classes, **head)
     return model
+
+
+def _parts(arch: str) -> tuple[str, dict[str, int]]:
+    """Return an architecture without the head behind it, and what its name says of that head."""
+    found = _NAME.fullmatch(arch)
+    if found is None:
+        return arch, {}
+    head = found.groupdict()
+    trunk: str = head.pop("trunk")
+    return trunk, {key: int(value) for key, value in head.items() if value}

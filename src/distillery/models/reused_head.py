@@ -7,10 +7,10 @@ the map to 4 x 4. Such names are made by methods, not written in params files.
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distillery.models.base import Classifier, FeatureRecorder
+from distillery.models.resizing import pool_to
 
 
 class ReusedHead(Classifier):
@@ -19,7 +19,12 @@ class ReusedHead(Classifier):
     head_path = "head_layer"
 
     def __init__(
-        self, network: Classifier, num_classes: int, dim: int, factor: int, side: int | None
+        self,
+        network: Classifier,
+        num_classes: int,
+        dim: int,
+        factor: int,
+        side: int | None = None,
     ) -> None:
         """Put the bottleneck and the head behind a trunk.
 
@@ -42,7 +47,7 @@ class ReusedHead(Classifier):
         """Map images (B, channels, H, W) to the map (B, dim, h, w) that the head is trained for."""
         last = self.network.trunk(images, recorder)
         if self.side and last.shape[2] > self.side:
-            last = F.adaptive_avg_pool2d(last, (self.side, self.side))
+            last = pool_to(last, self.side, self.side)
         mapped: Tensor = self.bottleneck(last)
         return mapped
 

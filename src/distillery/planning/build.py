@@ -98,7 +98,7 @@ class _Planner:
             mode="json"
         )
         collected = self._runs.add("collect", experiment.name, settings, read)
-        report = report_settings(experiment, self._sections, self._students)
+        report = report_settings(experiment, self._runs, self._sections, self._students)
         modules = {sections.module_of(each.module) for each in report.sections.values()}
         identity = {
             "report": report.model_dump(mode="json"),

@@ -13,9 +13,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from distillery.data.settings import Augmentation, Split
+from distillery.data.settings import Augmentation, Source, Split
 from distillery.experiment.experiment import Experiment
-from distillery.planning.data_sets import DataSets
+from distillery.planning.runs import Runs
 from distillery.planning.students import Student
 from distillery.reporting.settings import Published, PublishedNumber
 from distillery.training.settings import Training
@@ -34,12 +34,12 @@ _WORDS = {
 }
 
 
-def published(experiment: Experiment, students: Iterable[Student]) -> Published:
+def published(experiment: Experiment, runs: Runs, students: Iterable[Student]) -> Published:
     """Return the published numbers of students of the comparison, or what differs from all."""
     numbers, fewest = [], None
     for student in students:
         number = _number(experiment, student)
-        differences = [*_differences(experiment, student)]
+        differences = [*_differences(experiment, runs, student)]
         if number is not None and not differences and _is_default(student):
             numbers.append(number)
         elif fewest is None or len(differences) < len(fewest):
@@ -71,7 +71,7 @@ def _number(experiment: Experiment, student: Student) -> PublishedNumber | None:
     )
 
 
-def _differences(experiment: Experiment, student: Student) -> Iterator[str]:
+def _differences(experiment: Experiment, runs: Runs, student: Student) -> Iterator[str]:
     """Yield in words how data and training of a student differ from CRD's."""
     data = experiment.data_sets[student.data]
     if data.source != _DATA:
@@ -86,10 +86,7 @@ def _differences(experiment: Experiment, student: Student) -> Iterator[str]:
     yield from _unlike(student.training, Training(lr=rate))
     for name in student.teachers:
         teacher = experiment.teachers[name]
-        trained = DataSets(experiment).training(
-            student.data, [teacher.training], ("teachers", name, "training")
-        )
-        if teacher.checkpoint or [*_unlike(trained, Training())]:
+        if teacher.checkpoint or [*_unlike(runs.teacher_training(name), Training())]:
             yield f"the teacher {name} has another schedule"
     if len(student.teachers) > 1:
         yield "several teachers teach"
@@ -114,8 +111,6 @@ def _shown(value: Any) -> str:
 
 
 def _plain() -> dict[str, Any]:
-    from distillery.data.settings import Source
-
     return Source(source=_DATA).model_dump(exclude={"path", "sha256", "streamed"})
 
 

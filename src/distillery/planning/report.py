@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from distillery.experiment.experiment import Experiment
 from distillery.experiment.pairs import Pair
 from distillery.planning.published import published
+from distillery.planning.runs import Runs
 from distillery.planning.students import Student
 from distillery.planning.variants import axes_of, study_of
 from distillery.reporting.results.collect import TUNING
@@ -21,12 +22,16 @@ from distillery.reporting.settings import (
 
 
 def report_settings(
-    experiment: Experiment, method_sections: Iterable[str], students: Iterable[Student]
+    experiment: Experiment,
+    runs: Runs,
+    method_sections: Iterable[str],
+    students: Iterable[Student],
 ) -> ReportSettings:
     """Return what the report is made with, beside the results.
 
     Args:
         experiment: the experiment.
+        runs: those that it needs.
         method_sections: names of the sections that its methods ask for.
         students: the students of the comparison.
     """
@@ -54,7 +59,7 @@ def report_settings(
             ClaimSettings(better=claim.better, worse=claim.worse, text=claim.text)
             for claim in experiment.report.claims
         ),
-        published=published(experiment, students),
+        published=published(experiment, runs, students),
     )
 
 

@@ -86,9 +86,12 @@ class Student:
 
     @property
     def trains_classifier(self) -> bool:
-        """Whether any term of the loss depends on the student's logits."""
+        """Whether any term of the loss depends on the student's logits, or makes them good.
+
+        What a method adds to the student ends in a classifier that is trained already.
+        """
         by_method = self.weights.method > 0 and "logits" in self.method.needs
-        return self.weights.ce > 0 or self.uses_kd or by_method
+        return self.weights.ce > 0 or self.uses_kd or by_method or self.arch != self.pair.student
 
     @property
     def uses_teacher(self) -> bool:

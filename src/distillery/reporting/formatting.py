@@ -26,6 +26,11 @@ def spread(mean: float, std: float, digits: int = 2) -> str:
     return text if math.isnan(std) else f"{text} ± {number(std, digits)}"
 
 
+def signed(value: float) -> str:
+    """Write a difference with its sign."""
+    return number(value, sign=True)
+
+
 def interval(low: float, high: float, *, sign: bool = False) -> str:
     """Write an interval as ``1.20 … 3.40``, a dash where there is none."""
     if math.isnan(low):

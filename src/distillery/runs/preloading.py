@@ -10,7 +10,7 @@ from distillery.runs.stages import STAGES
 
 # pyarrow imports it with the first column that becomes an array.
 _COLUMNS = "pandas"
-# The first optimiser of a process imports it, for a second.
+# What compiles a network imports it, for a second.
 _COMPILER = "torch._dynamo"
 
 
@@ -20,8 +20,8 @@ def modules_for(runs: Collection[Run]) -> list[str]:
     These are their stages' modules, what computes them beside those (a protocol, a method, an
     architecture), and the libraries that the latter import only when they are called.
     """
-    stages = {run.stage: STAGES[run.stage] for run in runs}.values()
+    stages = dict.fromkeys(STAGES[run.stage].module for run in runs)
     own = dict.fromkeys(name for run in runs for name in run.preloads)
     libraries = sorted({name for module in own for name in imported_when_called(module)})
-    compiler = [_COMPILER] if any(stage.trains for stage in stages) else []
-    return [_COLUMNS, *(stage.module for stage in stages), *compiler, *own, *libraries]
+    compiles = any(run.settings.get("compute", {}).get("compile") for run in runs)
+    return [_COLUMNS, *stages, *([_COMPILER] if compiles else []), *own, *libraries]

@@ -28,7 +28,7 @@ class Teacher(NamedTuple):
     network: Classifier | None = None
     """The teacher itself, where it is run rather than read from a cache."""
     head: nn.Linear | None = None
-    """Its last layer, where the method needs that."""
+    """The last layer of one that is read from a cache, where the method needs that."""
 
 
 def numbered(inputs: Mapping[str, Source], kind: str) -> list[Source]:
@@ -65,7 +65,7 @@ def assemble(
             epochs=settings.training.epochs,
             batch_size=settings.training.batch_size,
             teacher_network=teacher.network,
-            teacher_head=teacher.head,
+            teacher_head=teacher.network.head if teacher.network else teacher.head,
             mean=tuple(info.mean),
             std=tuple(info.std),
         )

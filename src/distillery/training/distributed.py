@@ -1,6 +1,6 @@
 """Several processes: starting them, and joining their outputs with gradient.
 
-A run (``launch``) starts torch's agent (``main``), and that starts the workers.
+A run (``launched``) starts torch's agent (``main``), and that starts the workers.
 """
 
 from __future__ import annotations
@@ -85,23 +85,22 @@ def agree(network: nn.Module) -> None:
 
 
 def is_worker() -> bool:
-    """Tell whether this process was started by ``launch``."""
+    """Tell whether this process was started by ``launched``."""
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
-def is_launcher(processes: int) -> bool:
-    """Tell whether this process has to start the ``processes`` of a run instead of being one."""
-    return processes > 1 and not is_worker()
+def launched(work: Workspace, processes: int) -> bool:
+    """Run a stage in ``processes`` processes, if this is to start them; tell whether it was.
 
-
-def launch(work: Workspace, processes: int) -> None:
-    """Run this training run in ``processes`` processes and wait for them.
+    Each of them calls the stage, too, and goes on where this returns False.
 
     Raises:
         Interrupted: the processes were asked to stop and have saved their state.
         Busy: processes of an earlier start, whose parent was killed, are not through yet.
         DistilleryError: what one of them raised; the log has the others' messages.
     """
+    if processes == 1 or is_worker():
+        return False
     for name in (FAILURE, RECORD):
         (work.scratch / name).unlink(missing_ok=True)
     (work.scratch / TASK).write_text(
@@ -131,10 +130,11 @@ def launch(work: Workspace, processes: int) -> None:
     if status:
         raise DistilleryError(f"a training process failed with status {status}; see above")
     work.record.update(json.loads((work.scratch / RECORD).read_text()))
+    return True
 
 
 def report_failure(scratch: Path, error: DistilleryError) -> None:
-    """Leave an error of a worker for ``launch`` to raise."""
+    """Leave an error of a worker for ``launched`` to raise."""
     told = {"kind": type(error).__name__, "message": str(error)}
     write_atomically(scratch / FAILURE, json.dumps(told).encode())
 

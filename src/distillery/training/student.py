@@ -29,9 +29,7 @@ class Settings(Tunable):
 def run(work: Workspace) -> None:
     """Train a student, from the teachers' caches or with live teachers, as the inputs say."""
     settings = as_selected(Settings.model_validate(work.run.settings), work)
-    if distributed.is_launcher(settings.compute.processes):
-        # Each of the processes calls this function.
-        distributed.launch(work, settings.compute.processes)
+    if distributed.launched(work, settings.compute.processes):
         return
     training = open_run(work, settings)
     training.write(*distil(training, settings))
@@ -56,7 +54,7 @@ def distil(
         Teacher(training.describe(cache.arch), head=head)
         for cache, head in zip_longest(caches, heads)
     ] or [
-        Teacher(training.describe(architecture_of(each).arch), network, network.head)
+        Teacher(training.describe(architecture_of(each).arch), network)
         for each, network in zip(taught_by, live, strict=True)
     ]
     student = training.new_network()

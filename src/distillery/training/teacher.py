@@ -22,9 +22,7 @@ class Settings(NetworkSettings):
 def run(work: Workspace) -> None:
     """Train a teacher from scratch."""
     settings = Settings.model_validate(work.run.settings)
-    if distributed.is_launcher(settings.compute.processes):
-        # Each of the processes calls this function.
-        distributed.launch(work, settings.compute.processes)
+    if distributed.launched(work, settings.compute.processes):
         return
     training = open_run(work, settings)
     network = training.new_network()

@@ -28,9 +28,7 @@ class Settings(DistillationSettings):
 def run(work: Workspace) -> None:
     """Write ``metrics.json``: the held-out accuracy of the last epoch, or how training diverged."""
     settings = Settings.model_validate(work.run.settings)
-    if distributed.is_launcher(settings.compute.processes):
-        # Each of the processes calls this function.
-        distributed.launch(work, settings.compute.processes)
+    if distributed.launched(work, settings.compute.processes):
         return
     training = open_run(work, settings, reads_test=False)
     try:

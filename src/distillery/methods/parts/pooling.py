@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from distillery.methods.parts.precision import upcast
+from distillery.models.resizing import enlarged, pool_to
 
 
 def to_same_size(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
@@ -21,27 +22,6 @@ def to_same_size(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     height = min(first.shape[2], second.shape[2])
     width = min(first.shape[3], second.shape[3])
     return pool_to(first, height, width), pool_to(second, height, width)
-
-
-def pool_to(maps: Tensor, height: int, width: int) -> Tensor:
-    """Average maps (B, C, H, W) over windows, to (B, C, height, width).
-
-    Maps of the right size come back as they are.
-    """
-    rows, columns = maps.shape[2:]
-    if (rows, columns) == (height, width):
-        return maps
-    # Windows of equal size or of one value: unlike the adaptive kernel, deterministic on the GPU.
-    if rows % height == 0 and columns % width == 0:
-        return F.avg_pool2d(maps, (rows // height, columns // width))
-    if height % rows == 0 and width % columns == 0:
-        return enlarged(maps, height // rows, width // columns)
-    return F.adaptive_avg_pool2d(maps, (height, width))
-
-
-def enlarged(maps: Tensor, down: int, across: int) -> Tensor:
-    """Repeat each value of maps (B, C, H, W) ``down`` times ``across``."""
-    return maps.repeat_interleave(down, dim=2).repeat_interleave(across, dim=3)
 
 
 def activation_map(maps: Tensor, power: int) -> Tensor:

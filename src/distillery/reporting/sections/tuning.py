@@ -16,8 +16,8 @@ from distillery.reporting.figures.style import GREY, Style, Styles
 from distillery.reporting.formatting import (
     counted,
     enumerated,
-    number,
     short_names,
+    signed,
     variant_text,
     whole,
 )
@@ -105,8 +105,8 @@ def _selected(results: Results, entry: str, tried: pd.DataFrame) -> Table:
             columns.number("Trials", "trials", whole),
             columns.number("Failed", "failed", whole),
             Column(_ACCURACY, lambda group: cells.percent(group.names)),
-            columns.number("Over the params file", "over_default", _signed),
-            columns.number("Over the second best", "over_second", _signed),
+            columns.number("Over the params file", "over_default", signed),
+            columns.number("Over the second best", "over_second", signed),
         ],
         each(data),
         data,
@@ -145,10 +145,6 @@ def _accuracy(group: Group) -> Cell:
     if group.names.failure:
         return Cell("failed", float("nan"), runs=cells.keys(group.runs))
     return cells.percent(group.names)
-
-
-def _signed(value: float) -> str:
-    return number(value, sign=True)
 
 
 def _draw(results: Results, tried: pd.DataFrame) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from distillery.reporting.formatting import DASH, number, p_value, whole
+from distillery.reporting.formatting import DASH, number, p_value, signed, whole
 from distillery.reporting.results import comparisons
 from distillery.reporting.results.collected import Results
 from distillery.reporting.statistics.rounding import significant
@@ -77,12 +77,6 @@ def claims(results: Results) -> Table:
     )
 
 
-def verdicts(results: Results) -> str:
-    """Say in a sentence how many of the claims found which verdict."""
-    found = comparisons.claims(results)["verdict"].value_counts(sort=False)
-    return ", ".join(f"{count} {verdict}" for verdict, count in found.items())
-
-
 def published(results: Results) -> Table:
     """Return the published numbers beside those of the report."""
     rows = [number.model_dump() for number in results.report.published.numbers]
@@ -98,7 +92,7 @@ def published(results: Results) -> Table:
             columns.label("Method", lambda row: results.labels[row.method]),
             Column("Ours", lambda group: cells.percent(group.names)),
             columns.number("Published", "top1", number),
-            columns.number("Ours − published", "above", _signed),
+            columns.number("Ours − published", "above", signed),
             Column("Source", lambda group: Cell(group.names.source)),
         ],
         each(data),
@@ -109,10 +103,10 @@ def published(results: Results) -> Table:
 def _comparison(difference: str) -> list[Column]:
     """Return the columns of a comparison of two methods."""
     return [
-        columns.number(difference, "difference", _signed),
+        columns.number(difference, "difference", signed),
         columns.interval("95 % interval", "low", "high", sign=True),
         columns.number("p (Holm)", "p_holm", p_value),
-        columns.number("g", "effect", _signed),
+        columns.number("g", "effect", signed),
         Column("Ahead in", _ahead),
     ]
 
@@ -122,7 +116,3 @@ def _ahead(group: Group) -> Cell:
     if pd.isna(row.n):
         return Cell(DASH)
     return Cell(f"{row.ahead:.0f} of {row.n:.0f}", row.ahead / row.n if row.n else None)
-
-
-def _signed(value: float) -> str:
-    return number(value, sign=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from distillery.reporting import files
-from distillery.reporting.formatting import duration, number, whole
+from distillery.reporting.formatting import duration, number, signed, whole
 from distillery.reporting.results.collected import BEST, COST, LAST, TEACHER, Results
 from distillery.reporting.results.comparisons import gain_intervals
 from distillery.reporting.results.protocols import compared, means
@@ -226,7 +226,7 @@ def _method_labels(results: Results) -> dict[str, str]:
 
 def _gain(results: Results) -> Column:
     over = results.methods.get(results.baseline, results.baseline)
-    return columns.number(f"Gain over {over}", "gain", lambda value: number(value, sign=True))
+    return columns.number(f"Gain over {over}", "gain", signed)
 
 
 def _over_seeds(counts: Iterable[int]) -> str:
