@@ -23,6 +23,7 @@ def test_students_preload_their_methods_and_evaluations_no_network(project: Proj
     for_students = modules_for(planned.stage("train-student"))
     assert {"distillery.training.student", "distillery.methods.kd"} <= {*for_students}
     assert "distillery.models.resnet" in for_students
+    assert "torch.distributed.tensor" in for_students
     assert "torch._dynamo" not in for_students
     compiled = project.plan({"compute": {"compile": True}})
     assert "torch._dynamo" in modules_for(compiled.stage("train-student"))

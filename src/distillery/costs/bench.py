@@ -27,8 +27,8 @@ from distillery.costs.work import Inference, Network, Training, Works
 COMPARED: tuple[Precision, ...] = ("no", "bf16")
 # Beside the one that is used.
 EVALUATIONS = (64, 128, 256, 512, 1024)
-# What trains a network imports this.
-_STARTED = "import distillery.training.student"
+# What trains a network imports these, the second one late.
+_STARTED = "import distillery.training.student, torch.distributed.tensor"
 # More than this does not make a median better.
 _LONGEST = 3.0
 # About a second on a core; so long is waited twice for each precision.

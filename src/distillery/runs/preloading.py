@@ -10,6 +10,8 @@ from distillery.runs.stages import STAGES
 
 # pyarrow imports it with the first column that becomes an array.
 _COLUMNS = "pandas"
+# Accelerate imports it, for half a second, when it prepares the first network of a process.
+_TENSORS = "torch.distributed.tensor"
 # What compiles a network imports it, for a second.
 _COMPILER = "torch._dynamo"
 
@@ -20,8 +22,10 @@ def modules_for(runs: Collection[Run]) -> list[str]:
     These are their stages' modules, what computes them beside those (a protocol, a method, an
     architecture), and the libraries that the latter import only when they are called.
     """
-    stages = dict.fromkeys(STAGES[run.stage].module for run in runs)
+    stages = {run.stage: STAGES[run.stage] for run in runs}.values()
     own = dict.fromkeys(name for run in runs for name in run.preloads)
     libraries = sorted({name for module in own for name in imported_when_called(module)})
-    compiles = any(run.settings.get("compute", {}).get("compile") for run in runs)
-    return [_COLUMNS, *stages, *([_COMPILER] if compiles else []), *own, *libraries]
+    later = [_TENSORS] if any(stage.trains for stage in stages) else []
+    if any(run.settings.get("compute", {}).get("compile") for run in runs):
+        later.append(_COMPILER)
+    return [_COLUMNS, *(stage.module for stage in stages), *later, *own, *libraries]
