@@ -116,14 +116,16 @@ def test_instances_are_infonce() -> None:
     for excluded in (False, True):
         left_out = same_class & ~own if excluded else torch.zeros_like(own)
         expected = info_nce(scores.masked_fill(left_out, -torch.inf))
-        found = value(fsecd(exclude_same_class=excluded), student, teacher, labels)
+        method = fsecd(temperature=0.07, exclude_same_class=excluded)
+        found = value(method, student, teacher, labels)
         assert found.item() == pytest.approx(expected.item())
 
 
 def test_classes_are_the_outer_sum_of_supcon() -> None:
     """Instances and classes agree where no class occurs twice, and differ where one does."""
     student, teacher = draw(6, 4, 0), draw(6, 4, 1)
-    by_instance, by_class = fsecd(), fsecd(level="class")
+    options = {"temperature": 0.07, "exclude_same_class": False}
+    by_instance, by_class = fsecd(**options), fsecd(level="class", **options)
     distinct, shared = torch.arange(6), torch.arange(6) % 2
     alone = [value(method, student, teacher, distinct).item() for method in (by_instance, by_class)]
     assert alone[0] == pytest.approx(alone[1])

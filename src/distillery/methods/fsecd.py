@@ -4,8 +4,8 @@ Source: doi:10.12141/j.issn.1000-565X.220684. Certain, from its abstract: a stud
 embedded in the space of the teacher's, makes N pairs with the N teacher features of its batch; the
 teacher's are fixed; positive pairs attract and negative ones repel each other, with classes or with
 instances as positives; there are no further networks and no further data. The formula, the space,
-the temperature and the weight were not at hand: they are options here, and their defaults are those
-of CRD (Tian et al. 2020).
+the temperature and the weight were not at hand: they are options here, and ``docs/fsecd.md`` says
+what their defaults rest on.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ class FSECD(Method):
     """
 
     title = "FSECD"
-    source = "after Ye et al. 2023: a reconstruction; temperature and weight as CRD"
+    source = "after Ye et al. 2023: a reconstruction; temperature and weight by our own trials"
     needs = frozenset({"logits", "embedding"})
-    weights = Weights(method=0.8)
+    weights = Weights(method=2)
     couples_batch = True
 
     class Options(FrozenModel):
@@ -67,9 +67,9 @@ class FSECD(Method):
         """
         normalise: bool = True
         """Whether features are divided by their lengths."""
-        exclude_same_class: bool = False
+        exclude_same_class: bool = True
         """Whether other images of the anchor's class are left out of the sum over j."""
-        temperature: float = Field(default=0.07, gt=0)
+        temperature: float = Field(default=0.5, gt=0)
         """Divides the similarities."""
 
     def __init__(self, options: Options, context: Context) -> None:

@@ -128,7 +128,8 @@ def test_gradients_of_teacher_points_flow_only_if_asked_for(policy: str, detach:
 
 def test_synthetic_points_have_no_gradient_of_their_own_when_detached() -> None:
     """The teacher's head gets exactly what it gets when the points are constants."""
-    method, labels = aecrd(directions="student"), torch.arange(8) % 3
+    options = {"directions": "student", "synthetic": {"detach": True}}
+    method, labels = aecrd(**options), torch.arange(8) % 3
     ((_, made, *_),) = observed(method, labels)
     student, teacher = draw(8, 6, 0), draw(8, 5, 1000)
     (term,) = method(student, teacher, batch(labels)).values()

@@ -49,11 +49,11 @@ def test_gradcheck(curve: dict[str, str]) -> None:
     assert torch.autograd.gradcheck(points, candidates.requires_grad_())
 
 
+@pytest.mark.parametrize("diffusion", DIFFUSIONS)
 @pytest.mark.parametrize("curve", CURVES, ids=lambda c: "-".join(c.values()))
-def test_gradcheck_of_the_loss(curve: dict[str, str]) -> None:
-    synthetic, pairs = {"detach": False}, {"policy": "random"}
-    options = {"synthetic": synthetic, "pairs": pairs, "curve": curve, "temperature": 0.5}
-    method = aecrd(3, 3, dim=4, directions="student", **options)
+def test_gradcheck_of_the_loss_through_points(curve: dict[str, str], diffusion: str) -> None:
+    options = {"curve": curve, "diffusion": {"kind": diffusion}, "pairs": {"policy": "random"}}
+    method = aecrd(3, 3, dim=4, directions="student", temperature=0.5, **options)
     labels = torch.tensor([0, 0, 1, 2])
 
     def loss(student: Tensor, teacher: Tensor) -> Tensor:

@@ -49,7 +49,7 @@ class SyntheticOptions(FrozenModel):
     their own, both, or nothing."""
     weight: float = Field(default=1.0, ge=0)
     """How many real points a synthetic one counts for."""
-    detach: bool = True
+    detach: bool = False
     """Whether no gradient flows through them to the points that they are made of."""
     warmup_epochs: int = Field(default=0, ge=0)
     """Epochs at the beginning without any."""
