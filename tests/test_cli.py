@@ -15,6 +15,7 @@ from processes import Command, wait_for
 from project import Project
 
 from distillery import cli
+from distillery.core.locks import try_lock
 from distillery.runs import stages
 from distillery.runs.artifact import Artifact, published
 from distillery.runs.produce import SCRATCH
@@ -354,8 +355,22 @@ def test_several_runs_stop_when_they_are_asked_to(project: Project) -> None:
     assert not (scratch / student.name).exists()
 
 
-def test_one_writer_and_a_signal(project: Project) -> None:
-    """A second writer has to wait; SIGTERM makes a checkpoint, and the next start goes on."""
+def test_a_second_writer_says_that_it_waits_and_can_be_ended(project: Project) -> None:
+    planned = project.plan()
+    (run, *_) = planned.stage("split")
+    for location in run.inputs.values():
+        project.make(planned, planned.runs[location])
+    lock = try_lock(project.data / SCRATCH / run.name / "lock")
+    assert lock
+    with lock:
+        waiting = Command(project.folder, "run", run.name, *options(project))
+        told = f"{run.name}: another process is computing this run; waiting for it\n"
+        wait_for(lambda: waiting.output() == told, "a line")
+        waiting.send(signal.SIGTERM)
+        assert waiting.status() == -signal.SIGTERM  # 143 to a shell
+
+
+def test_a_signal_makes_a_checkpoint_from_which_the_next_start_goes_on(project: Project) -> None:
     changes = {"training": {"epochs": 60, "evaluate_every": 60}}
     planned = project.plan(changes)
     (run,) = planned.stage("train-student")
@@ -364,12 +379,7 @@ def test_one_writer_and_a_signal(project: Project) -> None:
     train = ("run", run.name, *options(project))
     first = Command(project.folder, *train)
     wait_for(lambda: "train 1/" in first.output(), "the first epoch")
-    first.send(signal.SIGSTOP)
-    second = Command(project.data, *train)
-    assert second.status() == 75
-    assert second.output() == f"distillery: {run.name}: another process is computing this run\n"
     first.send(signal.SIGTERM)
-    first.send(signal.SIGCONT)
     assert first.status() == 143
     assert first.output().splitlines()[-1] == (
         "distillery: stopped; the next start resumes from the checkpoint"

@@ -10,7 +10,6 @@ import pytest
 from processes import Command, wait_for
 from project import Project
 
-from distillery.core.locks import try_lock
 from distillery.planning.plan import Plan
 from distillery.runs.apart import execute_all
 from distillery.runs.artifact import Artifact, is_complete
@@ -85,14 +84,14 @@ def test_a_run_that_fails_ends_no_other(
 ) -> None:
     project, students = alone
     other = without_students(project, tmp_path)
-    lock = try_lock(other.data / SCRATCH / students[0].name / "lock")
-    assert lock
-    with lock:
-        assert execute_all(other.data, students, tmp_path / "logs", lanes) == 75
+    in_the_way = other.data / SCRATCH / students[0].name / "out"
+    in_the_way.parent.mkdir(parents=True)
+    in_the_way.write_text("no folder")
+    assert execute_all(other.data, students, tmp_path / "logs", lanes) == 1
     assert [is_complete(other.data / run.location) for run in students] == [False, True, True]
     log = tmp_path / "logs" / "train-student" / f"{students[0].name}.log"
-    assert f"{students[0].name}: status 75, see {log}" in capsys.readouterr().out
-    assert "another process is computing this run" in log.read_text()
+    assert f"{students[0].name}: status 1, see {log}" in capsys.readouterr().out
+    assert "out" in log.read_text()
 
 
 def test_a_request_to_end_reaches_all_lanes(project: Project) -> None:

@@ -4,19 +4,17 @@ import json
 import multiprocessing
 import os
 import signal
+import threading
 import time
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 from toy_runs import make_run, write_value
 
-from distillery.core.errors import Busy, DamagedArtifact
-from distillery.core.locks import try_lock
-from distillery.runs import produce as produce_module
+from distillery.core.errors import DamagedArtifact
 from distillery.runs.artifact import MANIFEST, Artifact, is_complete
-from distillery.runs.produce import Workspace, produce, republish
+from distillery.runs.produce import SCRATCH, Workspace, produce, republish
 
 
 def test_produce_publishes_with_manifest_and_leaves_no_scratch(tmp_path: Path) -> None:
@@ -87,18 +85,43 @@ def _hold(data: Path, ready: str) -> None:
     produce(data, make_run(), wait)
 
 
-def test_one_writer_at_a_time_and_a_killed_one_frees_the_run(tmp_path: Path) -> None:
+def test_one_writer_at_a_time_and_a_killed_one_frees_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     ready = tmp_path / "ready"
     process = multiprocessing.get_context("fork").Process(target=_hold, args=(tmp_path, str(ready)))
     process.start()
     while not ready.exists():
         time.sleep(0.01)
-    with pytest.raises(Busy):
-        produce(tmp_path, make_run(), write_value)
+    waiting = ThreadPoolExecutor().submit(produce, tmp_path, make_run(), write_value)
+    with pytest.raises(TimeoutError):
+        waiting.result(timeout=0.5)
     assert process.pid
     os.kill(process.pid, signal.SIGKILL)
     process.join()
-    assert is_complete(produce(tmp_path, make_run(), write_value))
+    assert is_complete(waiting.result(timeout=30))
+    assert "another process is computing this run; waiting" in capsys.readouterr().out
+
+
+def test_who_waited_for_a_run_takes_it_as_it_is(tmp_path: Path) -> None:
+    """And leaves nothing of its own waiting behind."""
+    run, begun, finish = make_run(), threading.Event(), threading.Event()
+
+    def slowly(work: Workspace) -> None:
+        begun.set()
+        assert finish.wait(30)
+        write_value(work)
+
+    def never(work: Workspace) -> None:
+        raise AssertionError("computed twice")
+
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(produce, tmp_path, run, slowly)
+        assert begun.wait(30)
+        second = threads.submit(produce, tmp_path, run, never)
+        finish.set()
+        assert first.result(30) == second.result(30) == tmp_path / run.location
+    assert not list((tmp_path / SCRATCH).glob("*"))
 
 
 def test_adoption_records_where_a_run_came_from(tmp_path: Path) -> None:
@@ -118,21 +141,3 @@ def test_a_damaged_run_is_not_adopted(tmp_path: Path) -> None:
     (source / "value.json").write_text("7\n")
     with pytest.raises(DamagedArtifact):
         republish(tmp_path, source, make_run(code="new"))
-
-
-def test_waiting_writers_see_a_run_that_was_made_meanwhile(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The winner removes the folder with the lock between two steps of the other."""
-    monkeypatch.setattr(produce_module, "try_lock", _removed_at_first(try_lock))
-    assert is_complete(produce(tmp_path, make_run(), write_value))
-
-
-def _removed_at_first(original: Callable[[Path], Any]) -> Callable[[Path], Any]:
-    calls: list[Path] = []
-
-    def lock(path: Path) -> Any:
-        calls.append(path)
-        return original(path) if len(calls) > 1 else None
-
-    return lock

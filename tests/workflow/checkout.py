@@ -55,6 +55,15 @@ class Checkout:
         self, *command: str, fails: bool = False, environment: dict[str, str] | None = None
     ) -> str:
         """Run a program in the checkout and return what it prints."""
+        process = self.start(*command, environment=environment)
+        said, _ = process.communicate()
+        assert (process.returncode != 0) == fails, said
+        return said
+
+    def start(
+        self, *command: str, environment: dict[str, str] | None = None
+    ) -> subprocess.Popen[str]:
+        """Start a program in the checkout."""
         programs = Path(sys.executable).parent
         surroundings = {
             **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
@@ -68,7 +77,7 @@ class Checkout:
         if command[0] == "distillery":
             # As after `uv sync` in this checkout; Snakemake has to find the sources by itself.
             surroundings["PYTHONPATH"] = str(self.folder / "src")
-        done = subprocess.run(
+        return subprocess.Popen(
             command,
             cwd=self.folder,
             env=surroundings,
@@ -76,8 +85,6 @@ class Checkout:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        assert (done.returncode != 0) == fails, done.stdout
-        return done.stdout
 
     def snakemake(self, *arguments: str, cores: int = 2) -> str:
         return self.run("snakemake", "--cores", str(cores), *arguments)

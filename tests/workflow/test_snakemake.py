@@ -10,6 +10,7 @@ import time
 
 import pytest
 from checkout import Checkout
+from processes import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -70,6 +71,21 @@ def test_a_run_that_fails_does_not_lose_the_others_of_its_job(finished: Checkout
     after = finished.manifests()
     assert all(after[name] == kept[name] for name in kept)
     (finished.folder / "params" / "failing.yaml").unlink()
+
+
+def test_after_a_kill_of_snakemake_itself_the_next_call_just_goes_on(fresh: Checkout) -> None:
+    """What it had started goes on, too, and is waited for; nothing is unlocked by hand."""
+    killed = fresh.start("snakemake", "--cores", "2")
+    scratch = fresh.folder / "data" / ".scratch"
+    wait_for(lambda: list(scratch.glob("*resnet*/lock")), "a training to begin", 200)
+    killed.kill()
+    killed.wait()
+    before = fresh.manifests()
+    assert "Nothing to be done" not in fresh.snakemake()
+    after = fresh.manifests()
+    assert all(after[name] == when for name, when in before.items())
+    assert "Nothing to be done" in fresh.snakemake("-n")
+    assert "0 problems" in fresh.run("distillery", "verify")
 
 
 def test_another_params_file_shares_what_it_can_and_replaces_nothing(finished: Checkout) -> None:

@@ -44,12 +44,6 @@ class DamagedArtifact(DistilleryError):
     exit_code = 3
 
 
-class Busy(DistilleryError):
-    """Another process is writing the same run (EX_TEMPFAIL, so that a retry is sensible)."""
-
-    exit_code = 75
-
-
 class Interrupted(DistilleryError):
     """The run was asked to stop, has saved its state, and will resume when started again."""
 

@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from distillery.core.errors import DistilleryError
+
+_SECONDS_BETWEEN_TRIES = 0.2
+
 
 def try_lock(path: Path) -> AbstractContextManager[object] | None:
-    """Lock a file until the returned context is left; None while it cannot be had."""
+    """Lock a file until the returned context is left; None while it cannot be had.
+
+    Raises:
+        DistilleryError: the file system has no locks that die with their holder.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        # Without flock there would be no lock that dies with its holder: that is an error here.
         return FileLock(path, fallback_to_soft=False).acquire(blocking=False)
     except (Timeout, FileNotFoundError):
         # FileNotFoundError: whoever held it has just removed the folder.
         return None
+    except NotImplementedError as error:
+        raise DistilleryError(
+            f"{path.parent}: this file system has no file locks (flock), without which two "
+            "processes could write the same run; put the data folder on one that has"
+        ) from error
+
+
+def wait_for_lock(path: Path, told: str) -> AbstractContextManager[object]:
+    """Lock a file as soon as it can be had; print ``told`` once if that is not at once."""
+    has_told = False
+    while (lock := try_lock(path)) is None:
+        # Whoever held it removes its folder when it is done, and it can be had where it was.
+        if path.exists() and not has_told:
+            print(told, flush=True)
+            has_told = True
+        time.sleep(_SECONDS_BETWEEN_TRIES)
+    return lock

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from distillery.core.errors import Busy, DamagedArtifact
+from distillery.core.errors import DamagedArtifact
 from distillery.core.files import checksum, fsync, write_atomically
-from distillery.core.locks import try_lock
+from distillery.core.locks import wait_for_lock
 from distillery.runs.artifact import FORMAT, MANIFEST, Artifact, is_complete, open_input
 from distillery.runs.provenance import Recorder
 from distillery.runs.run import Run
@@ -56,13 +56,14 @@ class Workspace:
 def produce(data: Path, run: Run, compute: Callable[[Workspace], None]) -> Path:
     """Compute ``run`` into ``data`` unless it is there, and return its directory.
 
-    It is an error when another process is computing the same run, and when an input has not been
+    A run that another process is computing is waited for. It is an error when an input has not been
     made or does not match its manifest.
     """
     target = data / run.location
     scratch = data / SCRATCH / run.name
     with _single_writer(scratch):
         if is_complete(target):
+            shutil.rmtree(scratch)
             return target
         inputs = {
             name: open_input(data, location, run.location) for name, location in run.inputs.items()
@@ -103,6 +104,7 @@ def republish(data: Path, source: Path, run: Run, checked: Mapping[str, int] | N
     target, scratch = data / run.location, data / SCRATCH / run.name
     with _single_writer(scratch):
         if is_complete(target):
+            shutil.rmtree(scratch)
             return target
         out = scratch / "out"
         shutil.rmtree(out, ignore_errors=True)
@@ -117,17 +119,9 @@ def republish(data: Path, source: Path, run: Run, checked: Mapping[str, int] | N
 
 @contextlib.contextmanager
 def _single_writer(scratch: Path) -> Iterator[None]:
-    """Hold the lock of a run.
-
-    Raises:
-        Busy: another process does.
-    """
-    path = scratch / "lock"
-    while (lock := try_lock(path)) is None:
-        # The winner before us removes the folder when it is done: lock what is there now.
-        if path.exists():
-            raise Busy(f"{scratch.name}: another process is computing this run")
-    with lock:
+    """Hold the lock of a run, after whoever holds it now."""
+    told = f"{scratch.name}: another process is computing this run; waiting for it"
+    with wait_for_lock(scratch / "lock", told):
         yield
 
 

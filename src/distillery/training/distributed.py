@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from distillery.core import errors
 from distillery.core.devices import lease_for_children
-from distillery.core.errors import Busy, DistilleryError, Interrupted
+from distillery.core.errors import DistilleryError, Interrupted
 from distillery.core.files import write_atomically
-from distillery.core.locks import try_lock
+from distillery.core.locks import wait_for_lock
 from distillery.core.processes import end_with_parent
 from distillery.core.signals import on_request_to_end
 
@@ -96,7 +96,6 @@ def launched(work: Workspace, processes: int) -> bool:
 
     Raises:
         Interrupted: the processes were asked to stop and have saved their state.
-        Busy: processes of an earlier start, whose parent was killed, are not through yet.
         DistilleryError: what one of them raised; the log has the others' messages.
     """
     if processes == 1 or is_worker():
@@ -123,8 +122,6 @@ def launched(work: Workspace, processes: int) -> bool:
     if failure.exists():
         told = json.loads(failure.read_text())
         raise getattr(errors, told["kind"], DistilleryError)(told["message"])
-    if status == Busy.exit_code:
-        raise Busy("processes of an earlier start of this run are not through")
     if asked_to_stop and status:
         raise Interrupted("stopped; the next start resumes from the last checkpoint, if any")
     if status:
@@ -145,9 +142,8 @@ def main(scratch: Path, processes: int) -> None:
     The lock is this process' own: it outlives the run that asked for it, as long as the workers.
     """
     end_with_parent()
-    lock = try_lock(scratch / "processes.lock")
-    if lock is None:
-        sys.exit(Busy.exit_code)
+    told = "processes of an earlier start of this run are not through; waiting for them"
+    lock = wait_for_lock(scratch / "processes.lock", told)
     from torch.distributed import run
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
