@@ -43,6 +43,7 @@ GRAPH = distillery.graph(
     data="data",
     default="params/digits.yaml",
     size=SIZE,
+    says_notes=IS_FIRST,
 )
 if IS_FIRST:
     GRAPH.forget_outdated()
@@ -56,6 +57,11 @@ report: "workflow/report/workflow.rst"
 
 include: "workflow/rules/runs.smk"
 include: "workflow/rules/reports.smk"
+
+
+# One method that fails does not cost the report of the others.
+onerror:
+    distillery.report_what_is_there(PARAMS)
 
 
 rule all:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from ruamel.yaml import YAML
 
 from distillery.core.errors import UserError
+from distillery.core.files import checksum
 from distillery.planning import loading
 from distillery.planning.plan import Plan
 from distillery.reporting.settings import Row
@@ -50,12 +54,47 @@ def rows(planned: Plan, table: str) -> list[Row]:
     return [row for row in planned.rows if row.table == table]
 
 
+def photos(
+    folder: Path,
+    train: int = 6,
+    test: int = 3,
+    classes: Sequence[str] = ("cat", "dog"),
+    size: tuple[int, int] = (12, 12),
+    mode: str = "RGB",
+) -> Path:
+    """Write noisy images, of which one quarter is bright and tells the class; return the folder.
+
+    Without test images the folders of classes lie in ``folder`` itself.
+    """
+    random = np.random.default_rng(0)
+    height, width = size
+    for part, count in (("train" if test else "", train), ("test", test)):
+        for label, name in enumerate(classes):
+            (folder / part / name).mkdir(parents=True, exist_ok=True)
+            for number in range(count):
+                pixels = random.integers(0, 60, (height, width, 3)).astype(np.uint8)
+                top, left = label // 2 % 2 * height // 2, label % 2 * width // 2
+                pixels[top : top + height // 2, left : left + width // 2] += 120
+                image = Image.fromarray(pixels).convert(mode)
+                image.save(folder / part / name / f"{number}.png")
+        if not test:
+            break
+    return folder
+
+
 class Project:
     """A data folder and params files in one folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.data = folder / "data"
+        self.raw = self.data / "raw"
+
+    def outside(self, name: str) -> dict[str, str]:
+        """Put a file among the raw ones, and return how a params file names a checkpoint."""
+        self.raw.mkdir(parents=True, exist_ok=True)
+        (self.raw / name).write_bytes(name.encode())
+        return {"file": name, "sha256": checksum(self.raw / name)}
 
     def params(self, changes: dict[str, Any] | None = None, name: str = "tiny") -> Path:
         """Write a params file: the tiny experiment with changes."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from processes import Command, wait_for
-from project import Project
+from project import Project, photos
 
 from distillery import cli
 from distillery.core.locks import try_lock
@@ -136,7 +136,7 @@ def test_a_missing_input_is_named_with_what_to_do(
     search = {"vary": {"options": {"temperature": [2, 4]}}}
     planned = project.plan({**CHANGES, "tuning": {"pair": "p", "methods": {"kd": search}}})
     if stage == "import-teacher":
-        teachers = {"t": {"arch": "resnet8", "checkpoint": {"file": "t", "sha256": "0" * 64}}}
+        teachers = {"t": {"arch": "resnet8", "checkpoint": project.outside("t")}}
         planned = project.plan({"!teachers": teachers})
     (run, *_) = planned.stage(stage)
     needed = next(iter(run.inputs.values()))
@@ -196,11 +196,50 @@ def test_images_that_are_not_known_are_not_measured(
     project: Project, distillery: Distillery
 ) -> None:
     data = {"source": "image-folder", "path": "somewhere", "image_size": 32, "channels": 3}
+    photos(project.raw / "somewhere", train=8)
     planned = project.plan({"!data": data})
     (prepare,) = planned.stage("prepare")
     found = distillery("bench", project.folder / "tiny.yaml", "--data", project.data)
     assert found.status == 2
     assert f"not known before they are prepared; run `distillery run {prepare.name}" in found.line
+
+
+# Folders of images
+
+
+def test_a_params_file_is_written_for_a_folder(project: Project, distillery: Distillery) -> None:
+    photos(project.folder / "pets", train=8, test=0)
+    file = project.folder / "new.yaml"
+    options = ("--params", str(file), "--data", str(project.data))
+    found = distillery("init", project.folder / "pets", *options)
+    assert found.status == 0
+    assert found.out.splitlines()[0].endswith("pets: 12 training and 4 test images of 2 classes.")
+    assert found.out.splitlines()[-1] == f"  snakemake --cores all --configfile {file}"
+    planned = distillery("plan", *options)
+    assert "note: data: no test part: 20 %" in planned.out
+    assert distillery("init", project.folder / "pets", *options).line.startswith(f"{file}: exists")
+    missing = distillery("init", project.folder / "none", *options)
+    assert (missing.status, "none: no such folder or archive" in missing.line) == (2, True)
+
+
+def test_raw_files_are_verified(project: Project, distillery: Distillery) -> None:
+    pets = photos(project.raw / "pets")
+    changes = {"!data": {"source": "image-folder", "path": "pets"}, "training": {"batch_size": 4}}
+    planned = project.plan(changes)
+    artifact = project.make(planned, planned.stage("prepare")[0])
+    assert distillery("verify", "--data", project.data).status == 0
+    image = pets / "train" / "cat" / "0.png"
+    before = image.read_bytes()
+    image.write_bytes((pets / "train" / "cat" / "1.png").read_bytes())
+    found = distillery("verify", "--data", project.data)
+    assert found.status == 3
+    assert f"{pets}: has changed since {artifact.path} was made of it" in found.out
+    # What was prepared of earlier contents is no problem where the present ones are, too.
+    again = project.plan(changes)
+    project.make(again, again.stage("prepare")[0])
+    assert distillery("verify", "--data", project.data).status == 0
+    image.write_bytes(before)
+    assert distillery("verify", "--data", project.data).status == 0
 
 
 # Looking after what is there

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -38,6 +39,28 @@ def main() -> None:
 
 
 @app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder or archive of images.")],
+    params: Annotated[
+        Path | None,
+        typer.Option("--params", "-p", help="Params file to write; by default in params/."),
+    ] = None,
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """Look at a folder of images, and write a params file that fits it."""
+    from distillery.planning import loading, starting
+
+    found = starting.look_at(folder, data)
+    for line in found.lines():
+        print(line)
+    file = params or Path("params", f"{found.name}.yaml")
+    starting.write(found, file)
+    planned = loading.load(file, data)
+    print(f"{file}: written, {len(planned.runs)} runs. Edit it if you like, and then:")
+    print(f"  snakemake --cores all --configfile {shlex.quote(str(file))}")
+
+
+@app.command()
 def run(
     names: Annotated[
         list[str], typer.Argument(metavar="RUN...", help="Directory names or keys of runs.")
@@ -69,12 +92,31 @@ def run(
 
 
 @app.command()
-def report(params: Params = DEFAULT_PARAMS, data: Data = DEFAULT_DATA) -> None:
-    """Build tables, figures and the page from the collected results."""
+def report(
+    params: Params = DEFAULT_PARAMS,
+    data: Data = DEFAULT_DATA,
+    complete: Annotated[
+        bool, typer.Option("--complete", help="Refuse gaps, as for a final version.")
+    ] = False,
+    logs: Annotated[Path, typer.Option(help="Folder of logs, for reasons.")] = Path("logs"),
+) -> None:
+    """Build tables, figures and the page from the results that are there.
+
+    What is missing is left out and named at the top of the page, with the reason.
+    """
     from distillery.planning import loading
     from distillery.reporting.page import publish
+    from distillery.runs.artifact import is_complete
+    from distillery.runs.stages import execute
 
     planned = loading.load(params, data)
+    if not complete and not is_complete(data / planned.collected):
+        from distillery.planning.partial import partial_plan
+
+        planned = partial_plan(params, planned, data, logs)
+        execute(data, planned.runs[planned.collected])
+        for gap in planned.report.gaps:
+            print(f"missing: {gap}")
     print(publish.publish(planned.report, planned.report_key, planned.collected, data))
 
 
@@ -141,10 +183,13 @@ def plan(
         for run in planned.runs.values()
     ]
     if as_json:
-        print(json.dumps({"name": planned.name, "report": planned.report_key, "runs": runs}))
+        plain = {"name": planned.name, "report": planned.report_key, "notes": planned.notes}
+        print(json.dumps({**plain, "runs": runs}))
         return
     for run in runs:
         print(f"{'done' if run['done'] else 'to do':6} {run['stage']:14} {run['run']}")
+    for note in planned.notes:
+        print(f"note: {note}")
     done = sum(bool(run["done"]) for run in runs)
     print(f"{len(runs)} runs, {done} done, {len(runs) - done} to do")
 
@@ -175,10 +220,12 @@ def schema() -> None:
 
 @app.command()
 def verify(data: Data = DEFAULT_DATA) -> None:
-    """Check every file of every run against its manifest."""
+    """Check every file of every run against its manifest, and raw data against what was made."""
+    from distillery.data import checking
     from distillery.runs import housekeeping
 
     checked, problems = housekeeping.verify(data)
+    problems += checking.problems_of_raw_files(data)
     for problem in problems:
         print(problem)
     print(f"{checked} runs checked, {len(problems)} problems")

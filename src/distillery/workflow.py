@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -184,6 +186,8 @@ def graph(
     data: str,
     default: str,
     size: Size,
+    *,
+    says_notes: bool = False,
 ) -> Graph:
     """Plan the experiment of the params file that Snakemake was called with.
 
@@ -195,9 +199,12 @@ def graph(
         data: the data folder.
         default: params file when none is named.
         size: how many runs a job computes.
+        says_notes: whether to print what was found in the data and fitted to them.
     """
     with exit_on_failure():
         planned = loading.load(params_file(configfiles, config, default), Path(data))
+        for note in planned.notes if says_notes else ():
+            print(f"note: {note}", file=sys.stderr)
         return Graph(planned, data, size)
 
 
@@ -220,6 +227,12 @@ def size_of_jobs(
     size = Size(batch or (LARGEST_BATCH if cores else 1), lanes or 1, cores or 1)
     os.environ[SIZE_OF_JOBS] = json.dumps(asdict(size))
     return size
+
+
+def report_what_is_there(params: Path) -> None:
+    """Build the report of what is there after some jobs have failed, and say where it is."""
+    command = [sys.executable, "-m", "distillery", "report", "--params", str(params)]
+    subprocess.run(command, check=False)
 
 
 def use_sources(folder: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from project import Project
+from project import Project, photos
 
 from distillery.costs.disk import bytes_of, cache_bytes
 from distillery.costs.estimate import Estimate, estimate, makespan
@@ -141,6 +141,7 @@ def test_finished_runs_count_as_they_were(project: Project) -> None:
 
 def test_images_of_a_folder_are_not_guessed(project: Project) -> None:
     data = {"source": "image-folder", "path": "somewhere", "image_size": 32, "channels": 3}
+    photos(project.raw / "somewhere", train=8)
     planned = project.plan({"!data": data})
     found = estimated(project, planned)
     (prepare,) = planned.stage("prepare")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from distillery.data import prepare, split
+from distillery.data import looking, prepare, split
 from distillery.data.settings import Source, Split
 from distillery.runs.artifact import Artifact
 from distillery.runs.produce import produce
@@ -32,7 +32,8 @@ def prepared(data_root: Path) -> Callable[..., Artifact]:
 
     def make(root: Path = data_root, **settings: Any) -> Artifact:
         source = Source(**settings)
-        run = Run("prepare", "prepared", source.source, source.model_dump(mode="json"), {}, "code")
+        values = source.prepared(looking.look(source, root).contents).model_dump(mode="json")
+        run = Run("prepare", "prepared", source.source, values, {}, "code", outside=source.outside)
         return Artifact(produce(root, run, prepare.run))
 
     return make

@@ -91,14 +91,19 @@ def test_wrong_layouts(prepared: Prepare, folder: Path) -> None:
     save_image(folder / "test" / "dog" / "0.png", pixels(0, 6, 6, 3))
     message = f"{folder}/train/dog: no such class, but the other part has it"
     assert failure(prepared, **settings) == message
-    shutil.rmtree(folder / "test")
-    assert failure(prepared, **settings) == f"{folder}/test: no such folder, nor val"
-    (folder / "test").mkdir()
-    message = f"{folder}/test: no folders with images, one for each class"
+    shutil.rmtree(folder / "train" / "cat")
+    shutil.rmtree(folder / "train" / "bird")
+    message = f"{folder}/train: no folders with images, one for each class"
     assert failure(prepared, **settings) == message
     shutil.rmtree(folder / "train")
-    message = f"{folder}/train: no such file or folder, nor one level down"
+    message = (
+        f"{folder}: neither a folder 'train' nor two or more folders of classes, here or one level "
+        "down (found: test); name its parts by data.parts: {train: FOLDER, test: FOLDER}"
+    )
     assert failure(prepared, **settings) == message
+    parts = {"train": "test", "test": "none"}
+    message = f"{folder}/none: no such folder"
+    assert failure(prepared, **settings, parts=parts) == message
 
 
 def test_an_undecodable_image_is_named(prepared: Prepare, data_root: Path, folder: Path) -> None:
@@ -155,14 +160,13 @@ def test_grey_images_in_a_colour_set_become_colour(prepared: Prepare, folder: Pa
     assert np.array_equal(found, np.repeat(grey, 3, axis=2))
 
 
-def test_a_colour_image_in_a_grey_set_is_refused_unless_grey_is_asked_for(
+def test_one_colour_image_makes_a_set_colour_unless_grey_is_asked_for(
     prepared: Prepare, data_root: Path
 ) -> None:
     root = image_folder(data_root / "raw" / "pets", channels=1)
     odd = root / "test" / "bird" / "0001.png"
     save_image(odd, pixels(0, 6, 6, 3))
-    message = failure(prepared, source="image-folder", path="pets")
-    assert message == f"{odd}: a colour image in a set of grey ones; set channels to 1 or 3"
+    assert DataSetInfo.load(prepared(source="image-folder", path="pets")).shape == (6, 6, 3)
     found = load(prepared(source="image-folder", path="pets", channels=1), "test").images[1]
     assert np.array_equal(found[..., 0].numpy(), np.array(Image.open(odd).convert("L")))
 

@@ -6,7 +6,7 @@ from data_samples import pixels
 from PIL import Image
 
 from distillery.core.errors import UserError
-from distillery.data.images import resized, with_channels
+from distillery.data.images import Resizing, resized, with_channels
 from distillery.data.prepare import _Form
 from distillery.data.raw import RawData, RawPart
 from distillery.data.settings import Source
@@ -27,7 +27,7 @@ def test_grey_and_colour_images_are_what_pillow_makes_of_them(
     height: int, width: int, side: int, channels: int
 ) -> None:
     image = pixels(height, height, width, channels)
-    found = resized(image, side)
+    found = resized(image, Resizing(side))
     assert (found.shape, found.dtype) == ((side, side, channels), np.uint8)
     assert np.array_equal(found, whole(image, side).reshape(side, side, channels))
 
@@ -40,7 +40,7 @@ def test_each_of_other_channels_is_resized_by_itself(
     image = pixels(height, height, width, channels)
     # What Pillow takes for opacity must not weight the others.
     image[:, : width // 2, -1] = 0
-    found = resized(image, side)
+    found = resized(image, Resizing(side))
     assert found.shape == (side, side, channels)
     for channel in range(channels):
         assert np.array_equal(found[..., channel], whole(image[..., channel], side))

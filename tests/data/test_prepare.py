@@ -131,7 +131,7 @@ def test_images_are_asked_for_one_by_one_and_in_order(tmp_path: Path) -> None:
             asked.append(number)
             return np.full((2, 2, 1), number % 256, dtype=np.uint8)
 
-    form = prepare._Form((2, 2, 1), is_resized=False, may_lose_colour=False)
+    form = prepare._Form((2, 2, 1), resizing=None, may_lose_colour=False)
     part = RawPart(np.zeros(5000, dtype=np.int64), Lazy())
     groups = prepare._groups(part, form, processes=1)
     next(groups)

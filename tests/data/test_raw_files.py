@@ -79,14 +79,21 @@ def test_missing_files_and_roots_are_named(raw: RawFiles, tmp_path: Path) -> Non
         tree.root("a").lines("a")
 
 
-def test_pinned_checksum(raw: RawFiles, tmp_path: Path) -> None:
+def test_the_digest_of_an_archive_is_its_checksum(raw: RawFiles, tmp_path: Path) -> None:
     archive = pack(write_files(tmp_path / "set", {"a": b"one"}), tmp_path / "set.tar.gz")
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-    assert raw.tree(archive, digest).origin == {"set.tar.gz": digest}
-    with pytest.raises(UserError, match=f"set.tar.gz: its sha256 is {digest} instead of 0000"):
-        raw.tree(archive, "0" * 64)
-    with pytest.raises(UserError, match="a folder has no sha256"):
-        raw.tree(tmp_path / "set", digest)
+    assert raw.tree(archive).origin == {"set.tar.gz": digest}
+    assert raw.opened_as == {archive: digest}
+
+
+def test_a_file_that_changes_while_a_folder_is_read_is_noticed(
+    raw: RawFiles, tmp_path: Path
+) -> None:
+    tree = raw.tree(write_files(tmp_path / "set", {"a": b"one", "b": b"two"}))
+    (tmp_path / "set" / "a").write_bytes(b"ONE")
+    with pytest.raises(UserError, match="set/a: has changed while it was read"):
+        tree.read("a")
+    assert tree.read("b") == b"two"
 
 
 def test_the_digest_of_a_folder_covers_names_and_contents(raw: RawFiles, tmp_path: Path) -> None:

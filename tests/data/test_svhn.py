@@ -103,5 +103,6 @@ def test_a_download_goes_on_where_it_broke_off(
     with pytest.raises(UserError, match="connection lost"):
         prepared(source="svhn")
     assert not (data_root / "raw" / "svhn").exists()
+    monkeypatch.setattr("distillery.data.prepare.agrees_with_published", lambda *_: True)
     assert DataSetInfo.load(prepared(source="svhn")).counts == {"train": 5, "test": 5}
     assert asked == ["train_32x32.mat", "test_32x32.mat", "test_32x32.mat"]

@@ -47,7 +47,7 @@ def prepared(data: Path, shape: tuple[int, int, int], name: str, **settings: Any
         shared=0,
         origin={},
     )
-    whole = {"source": "image-folder", "path": name, "image_size": shape[0], **settings}
+    whole = {"source": "image-folder", "contents": name, "image_size": shape[0], **settings}
     return made(data, "prepare", whole, {}, lambda work: work.write_json(INFO, info.model_dump()))
 
 

@@ -29,12 +29,12 @@ def tuning(entry: str, vary: dict[str, Any], **others: Any) -> dict[str, Any]:
         ),
         (
             {"!methods": {"ce": {}, "crd": {"options": {"temperature": -1}}}},
-            "methods.crd.options.temperature: found -1; input should be greater than 0",
+            "methods.crd.options.temperature: found -1; must be above 0",
         ),
         ({"protocols": {"clasification": {}}}, "unknown protocol 'clasification'; did you mean"),
         (
             {"protocols": {"classification": {"options": {"calibration_bins": 1}}}},
-            "protocols.classification.options.calibration_bins: found 1; input should be greater",
+            "protocols.classification.options.calibration_bins: found 1; must be at least",
         ),
         (
             {"ablations": {"a": {"pair": "p", "method": "kd", "vary": {"options": {}}}}},
@@ -127,7 +127,7 @@ def tuning(entry: str, vary: dict[str, Any], **others: Any) -> dict[str, Any]:
         ),
         (
             {"methods": {"kd": {}}, "tuning": tuning("kd", {"options": {"temperature": [-1]}})},
-            "tuning.methods.kd.vary.options.temperature: found -1; input should be greater than 0",
+            "tuning.methods.kd.vary.options.temperature: found -1; must be above 0",
         ),
         (
             {"tuning": tuning("ce", {"training": {"lrr": [1]}})},
@@ -151,7 +151,7 @@ def tuning(entry: str, vary: dict[str, Any], **others: Any) -> dict[str, Any]:
         ),
         (
             {"tuning": tuning("ce", {"training": {"lr": {"uniform": [0.1, 200]}}}, trials=2)},
-            "tuning.methods.ce.vary.training.lr: found 200.0; input should be less than or equal",
+            "tuning.methods.ce.vary.training.lr: found 200.0; must be at most",
         ),
         (
             {"tuning": tuning("ce", {"training": {"lr": {"choice": []}}}, trials=2)},

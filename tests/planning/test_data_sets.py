@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from project import Project, rows
+from project import Project, photos, rows
 from safetensors.torch import load_file
 
 DATASETS = {"small": {"source": "digits", "split": {"per_class": 4}, "training": {"epochs": 2}}}
@@ -58,13 +58,14 @@ def test_networks_can_see_different_channels(shared_project: Project) -> None:
         {"channels": 3},
         # Grey images in colour, of which two channels are chrominance.
         {"colour": "lab"},
-        # Nothing is known of these.
+        # They are looked at.
         {"source": "image-folder", "path": "x"},
     ],
 )
 def test_channels_that_may_be_there_are_not_refused(
     shared_project: Project, data: dict[str, Any]
 ) -> None:
+    photos(shared_project.raw / "x", train=8)
     changes = {"data": data, "pairs": {"p": {"channels": [1, 2]}}}
     planned = shared_project.plan(changes, "channels-of-" + "-".join(data))
     (row,) = rows(planned, "main")
@@ -96,9 +97,9 @@ def test_channels_that_may_be_there_are_not_refused(
             "pairs.q.channels: found 2; images of 'small' have 1 channel(s) (allowed: 0)",
         ),
         (
-            # The side of the images is not known before they are read.
+            # They are looked at.
             {
-                "datasets": {"grey": {"source": "image-folder", "path": "x", "channels": 1}},
+                "datasets": {"grey": {"source": "image-folder", "path": "grey"}},
                 "teachers": {"u": {"arch": "resnet8", "data": "grey", "channels": [2]}},
             },
             "teachers.u.channels: found 2; images of 'grey' have 1 channel(s) (allowed: 0)",
@@ -108,6 +109,7 @@ def test_channels_that_may_be_there_are_not_refused(
 def test_channels_that_are_not_there_are_refused(
     project: Project, changes: dict[str, Any], message: str
 ) -> None:
+    photos(project.raw / "grey", train=8, mode="L")
     assert project.mistake(changes).startswith(message)
 
 

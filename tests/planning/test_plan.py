@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from project import Project
@@ -66,7 +67,7 @@ def kept(project: Project, monkeypatch: pytest.MonkeyPatch) -> tuple[Plan, Path,
 
     digest = loading.source_digest()
     monkeypatch.setattr(loading, "source_digest", lambda: digest)
-    monkeypatch.setattr(reading, "load", lambda _: None)
+    monkeypatch.setattr(reading, "load", lambda _: SimpleNamespace(data_sets={}))
     monkeypatch.setattr(build, "build", make)
     return planned, file, made
 

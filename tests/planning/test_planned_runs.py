@@ -110,7 +110,7 @@ def test_settings_are_those_of_the_stage_with_nothing_left_open(shared_project: 
         "datasets": {"shapes": {"source": "shapes"}},
         "teachers": {
             "u": {"arch": "resnet8", "seed": 1},
-            "v": {"arch": "resnet8", "checkpoint": {"file": "x.pth", "sha256": "0" * 64}},
+            "v": {"arch": "resnet8", "checkpoint": shared_project.outside("x.pth")},
         },
         "pairs": {
             "q": {"teacher": ["t", "u"], "student": "resnet8"},
@@ -132,7 +132,7 @@ def test_settings_are_those_of_the_stage_with_nothing_left_open(shared_project: 
 def test_a_teacher_is_imported_by_one_run_from_a_params_file_and_from_the_command_line(
     project: Project,
 ) -> None:
-    checkpoint = {"file": "x.pth", "sha256": "0" * 64}
+    checkpoint = project.outside("x.pth")
     planned = project.plan({"teachers": {"t": {"checkpoint": checkpoint}}})
     (prepared,) = planned.stage("prepare")
     settings = imported.Settings(arch="resnet8", **checkpoint)

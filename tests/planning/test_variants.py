@@ -50,7 +50,7 @@ def test_an_ablation_varies_every_axis_and_shares_runs_with_the_main_table(
     [
         ({"options": {"temperature": 0.07}}, "vary.options.temperature: found 0.07; an axis is"),
         ({"options": {"temperature": []}}, "vary.options.temperature: found []; an axis is"),
-        ({"options": {"temperature": [-1]}}, "vary.options.temperature: found -1; input should"),
+        ({"options": {"temperature": [-1]}}, "vary.options.temperature: found -1; must be"),
         ({"option": {"temperature": [1]}}, "unknown key 'option'; did you mean 'options'?"),
         ([{"training": {"lr": 0.1}}, {"training": {"lr": -1}}], "vary[1].training.lr: found -1"),
     ],

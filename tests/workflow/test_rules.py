@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from checkout import Checkout
-from project import Project
+from project import Project, photos
 from ruamel.yaml import YAML
 
 from distillery import workflow
@@ -80,6 +80,7 @@ def test_runs_ask_for_what_their_stage_says(project: Project) -> None:
 def test_decoding_asks_for_all_cores(project: Project) -> None:
     """On a cluster, which has no such number, for those of a training run."""
     folder = {"source": "image-folder", "path": "pets", "image_size": 8}
+    photos(project.raw / "pets", train=8)
     threads = {"compute": {"threads": TRAINING_THREADS}}
     asked = {}
     for data in ({}, {"!data": folder}):

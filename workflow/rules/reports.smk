@@ -33,4 +33,4 @@ rule build_report:
     message:
         "reporting"
     shell:
-        "exec distillery report --params {params.file:q} > {log:q} 2>&1"
+        "exec distillery report --complete --params {params.file:q} > {log:q} 2>&1"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import errno
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 # What the disk, and not the code, is to blame for.
@@ -29,9 +29,20 @@ class UnknownName(UserError):
 
     def __init__(self, kind: str, found: str, allowed: Iterable[str]) -> None:
         names = sorted(allowed)
-        close = difflib.get_close_matches(found, names, n=1, cutoff=0.5)
-        hint = f"; did you mean '{close[0]}'?" if close else ""
+        close = _nearest(found, names)
+        hint = f"; did you mean '{close}'?" if close else ""
         super().__init__(f"unknown {kind} '{found}'{hint} (allowed: {', '.join(names)})")
+
+
+def _nearest(found: str, names: Sequence[str]) -> str | None:
+    """Return the name that was most likely meant: in other case, as the end of one, or similar."""
+    lower = {name.lower(): name for name in names}
+    wanted = found.lower()
+    ends = [name for each, name in lower.items() if wanted and each.endswith(f"_{wanted}")]
+    close = difflib.get_close_matches(wanted, lower, n=1, cutoff=0.5)
+    if wanted in lower:
+        return lower[wanted]
+    return ends[0] if ends else lower[close[0]] if close else None
 
 
 class Diverged(DistilleryError):

@@ -28,4 +28,5 @@ class FrozenModel(BaseModel):
 
 
 # Ids carry no dots, because DVC addresses params by dotted paths.
-Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]+([_-][A-Za-z0-9]+)*$")]
+ID_PATTERN = r"^[A-Za-z0-9]+([_-][A-Za-z0-9]+)*$"
+Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]

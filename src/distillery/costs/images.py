@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distillery.data.info import DataSetInfo
-from distillery.data.settings import Source, Split
+from distillery.data.settings import PrepareSettings, Split
 from distillery.runs.artifact import Artifact, is_complete
 from distillery.runs.run import Run
 
@@ -69,6 +69,6 @@ def images_of(prepared: Run, data: Path) -> Images | None:
             info.shape[0],
             info.shape[2],
         )
-    source = Source.model_validate(prepared.settings)
+    source = PrepareSettings.model_validate(prepared.settings)
     size, shape, classes = _SIZES.get(source.source), source.known_shape, source.facts.num_classes
     return Images(*size, classes, *shape) if size and shape and classes else None

@@ -18,6 +18,8 @@ from distillery.data.archive import unpack
 
 ENVIRONMENT = "DISTILLERY_DATA"
 _NOT_DATA = "__MACOSX"
+# What file managers put beside images.
+_RUBBISH = ("thumbs.db", "desktop.ini")
 # Files that a process reads at a time.
 _SHARE = 512
 
@@ -65,6 +67,15 @@ class Tree:
         except UnicodeDecodeError:
             raise UserError(f"{self.show(name)}: not a text file") from None
 
+    def below(self, top: str) -> Tree:
+        """Return the part of the tree below a folder, whose name ends with a slash."""
+        return replace(
+            self,
+            files=_below(top, self.files),
+            folders=frozenset(_below(top, dict.fromkeys(self.folders))),
+            label=self.label + top,
+        )
+
     def root(self, child: str) -> Tree:
         """Return the part of the tree where ``child`` lies at the top.
 
@@ -76,42 +87,46 @@ class Tree:
         tops = ["", *(f"{name}/" for name in sorted(self.folders) if "/" not in name)]
         for top in tops:
             if top + child in self.files or top + child in self.folders:
-                return replace(
-                    self,
-                    files=_below(top, self.files),
-                    folders=frozenset(_below(top, dict.fromkeys(self.folders))),
-                    label=self.label + top,
-                )
+                return self.below(top)
         raise UserError(f"{self.show(child)}: no such file or folder, nor one level down")
 
 
 class RawFiles:
-    """Finds raw files in a list of folders."""
+    """Finds raw files in a list of folders.
 
-    def __init__(self, roots: Iterable[Path], store: IO[bytes]) -> None:
+    Attributes:
+        roots: the folders.
+        opened_as: folder or archive that was opened -> digest of its contents.
+    """
+
+    def __init__(self, roots: Iterable[Path], store: IO[bytes], *, verified: bool = True) -> None:
         self.roots = tuple(roots)
+        self.opened_as: dict[Path, str] = {}
         self._store = store
+        self._verified = verified
 
     @classmethod
     @contextlib.contextmanager
-    def opened(cls, raw: Path, scratch: Path) -> Iterator[RawFiles]:
+    def opened(
+        cls, raw: Path, scratch: Path | None, *, verified: bool = True
+    ) -> Iterator[RawFiles]:
         """Look files up in ``raw``, then in the folder that DISTILLERY_DATA names.
 
         Args:
             raw: folder of the raw files, ``data/raw``.
-            scratch: folder with room for the unpacked contents of archives.
+            scratch: folder with room for the unpacked contents of archives; None for the
+                system's own.
+            verified: whether files are compared with the digest when they are read; without it,
+                what is opened has no digest.
         """
-        elsewhere = os.environ.get(ENVIRONMENT)
-        roots = [raw, *([Path(elsewhere)] if elsewhere else [])]
         # One file without a name takes all unpacked contents: no clean-up can be missed, however
         # the process ends, and making 60,000 small files would take longer than decoding them.
         with tempfile.TemporaryFile(dir=scratch) as store:
-            yield cls(roots, store)
+            yield cls(roots_of(raw), store, verified=verified)
 
     def find(self, names: Iterable[str]) -> Path | None:
         """Return the first of ``names`` that exists; absolute paths stand for themselves."""
-        candidates = (root / name for name in names for root in self.roots)
-        return next((path for path in candidates if path.exists()), None)
+        return find(names, self.roots)
 
     def locate(self, names: Iterable[str]) -> Path:
         """Return the first of ``names`` that exists.
@@ -121,39 +136,61 @@ class RawFiles:
         """
         found = self.find(names)
         if found is None:
-            wanted, roots = " or ".join(names), " or ".join(map(str, self.roots))
-            unset = "" if len(self.roots) > 1 else f" ({ENVIRONMENT} is not set)"
-            raise UserError(f"{wanted}: not found in {roots}{unset}")
+            raise UserError(missing(names, self.roots))
         return found
 
-    def tree(
-        self, path: Path, sha256: str | None = None, leave_out: frozenset[str] = frozenset()
-    ) -> Tree:
-        """Open a folder or an archive of one, after comparing it with the pinned checksum.
+    def tree(self, path: Path, leave_out: frozenset[str] = frozenset()) -> Tree:
+        """Open a folder or an archive of one.
 
         Args:
             path: the folder or archive.
-            sha256: checksum that the archive must have; any when not given.
             leave_out: names of files, without folders, that are neither read nor unpacked.
 
         Raises:
-            UserError: the archive is not safe to unpack, or has another checksum.
+            UserError: a file cannot be read, or the archive is not safe to unpack.
         """
-        if path.is_dir() and sha256:
-            raise UserError(f"{path}: a folder has no sha256; leave it out or name the archive")
         try:
             if path.is_dir():
-                return _folder_tree(path, leave_out)
-            found = checksum(path)
+                tree = _folder_tree(path, leave_out, verified=self._verified)
+            else:
+                digest = checksum(path) if self._verified else ""
+                tree = _archive_tree(path, self._store, digest, leave_out)
         except OSError as error:
             name = error.filename or path
             raise UserError(f"{name}: cannot be read ({error.strerror})") from None
-        if sha256 not in (None, found):
-            raise UserError(f"{path}: its sha256 is {found} instead of {sha256}")
-        return _archive_tree(path, self._store, found, leave_out)
+        self.opened_as[path] = tree.origin[path.name]
+        return tree
 
 
-def _folder_tree(path: Path, leave_out: frozenset[str]) -> Tree:
+def roots_of(raw: Path) -> tuple[Path, ...]:
+    """Return where raw files are looked up: ``raw``, then the folder DISTILLERY_DATA names."""
+    elsewhere = os.environ.get(ENVIRONMENT)
+    return (raw, *([Path(elsewhere)] if elsewhere else []))
+
+
+def find(names: Iterable[str], roots: Iterable[Path]) -> Path | None:
+    """Return the first of ``names`` in one of ``roots``; absolute paths stand for themselves."""
+    roots = tuple(roots)
+    candidates = (root / name for name in names for root in roots)
+    return next((path for path in candidates if path.exists()), None)
+
+
+def missing(names: Iterable[str], roots: tuple[Path, ...]) -> str:
+    """Return what to say when none of ``names`` is in any of ``roots``."""
+    wanted, where = " or ".join(names), " or ".join(map(str, roots))
+    unset = "" if len(roots) > 1 else f" ({ENVIRONMENT} is not set)"
+    return f"{wanted}: not found in {where}{unset}"
+
+
+def folder_files(
+    path: Path, leave_out: frozenset[str] = frozenset()
+) -> tuple[dict[str, str], frozenset[str]]:
+    """Return the files of a folder, name -> path, sorted by name, and its folders; none hidden.
+
+    Args:
+        path: the folder.
+        leave_out: names of files, without folders, that are passed over.
+    """
     files, folders = {}, set()
     # Links are followed: it is the user's own folder, and large sets are often linked into place.
     for parent, subfolders, names in os.walk(path, followlinks=True, onerror=_fail):
@@ -163,16 +200,37 @@ def _folder_tree(path: Path, leave_out: frozenset[str]) -> Tree:
         folders |= {f"{inner}{name}" for name in subfolders}
         for name in filter(_is_data, set(names) - leave_out):
             files[f"{inner}{name}"] = f"{parent}/{name}"
-    files = dict(sorted(files.items()))
+    return dict(sorted(files.items())), frozenset(folders)
+
+
+def folder_digest(checksums: Mapping[str, str]) -> str:
+    """Return the digest of a folder: of the names of its files, sorted, and their checksums."""
     digest = hashlib.sha256()
-    for name, content in zip(files, _checksums(list(files.values())), strict=True):
+    for name, content in checksums.items():
         digest.update(f"{name}\0{content}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+def _folder_tree(path: Path, leave_out: frozenset[str], *, verified: bool) -> Tree:
+    files, folders = folder_files(path, leave_out)
+    if not verified:
+        return Tree(files, folders, _content, f"{path}/", {path.name: ""})
+    paths = list(files.values())
+    contents = dict(zip(paths, checksums(paths), strict=True))
+
+    def fetch(file: str) -> bytes:
+        content = _content(file)
+        if hashlib.sha256(content).hexdigest() != contents[file]:
+            raise UserError(f"{file}: has changed while it was read; start again")
+        return content
+
+    digest = folder_digest({name: contents[file] for name, file in files.items()})
     return Tree(
         files=files,
-        folders=frozenset(folders),
-        fetch=_content,
+        folders=folders,
+        fetch=fetch,
         label=f"{path}/",
-        origin={path.name: digest.hexdigest()},
+        origin={path.name: digest},
     )
 
 
@@ -186,7 +244,7 @@ def _content(file: str) -> bytes:
         return raw.readall()
 
 
-def _checksums(files: list[str]) -> Iterator[str]:
+def checksums(files: list[str]) -> Iterator[str]:
     """Yield the SHA-256 of each file; several processes read them if there are many."""
     shares = [files[start : start + _SHARE] for start in range(0, len(files), _SHARE)]
     processes = max(1, min(available_cores(), len(shares)))
@@ -223,7 +281,7 @@ def _archive_tree(path: Path, store: IO[bytes], digest: str, leave_out: frozense
 
 def _is_data(name: str) -> bool:
     """Tell whether neither a file nor a folder above it is hidden or rubbish of a packer."""
-    hidden = name.startswith(".") or "/." in name
+    hidden = name.startswith(".") or "/." in name or name.lower().endswith(_RUBBISH)
     return not hidden and (_NOT_DATA not in name or _NOT_DATA not in name.split("/"))
 
 

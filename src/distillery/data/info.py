@@ -45,6 +45,8 @@ class DataSetInfo(FrozenModel):
     """Test images whose pixels are those of a training image."""
     origin: dict[str, str]
     """Raw file or folder -> SHA-256 of the file, or of the folder's names and contents."""
+    notes: tuple[str, ...] = ()
+    """What was found, drawn and left out when the raw data were read, a line each."""
 
     @classmethod
     def load(cls, prepared: Artifact) -> DataSetInfo:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,17 +23,19 @@ import pyarrow.parquet as pq
 from distillery.core.errors import UserError
 from distillery.core.files import require_space
 from distillery.core.processes import available_cores
-from distillery.data import registry
 from distillery.data.colour import stored_lab
+from distillery.data.contents import agrees_with_published
 from distillery.data.decoding import Images, decoded_groups
 from distillery.data.files import RawFiles
-from distillery.data.images import resized, with_channels
+from distillery.data.images import Resizing, resized, with_channels
 from distillery.data.info import INFO, DataSetInfo, Part, part_file, stream_file
 from distillery.data.raw import RawData, RawPart
-from distillery.data.settings import Source
+from distillery.data.reading import read
+from distillery.data.settings import RAW_DATA, PrepareSettings, Reading, Source
 
 if TYPE_CHECKING:
     from distillery.runs.produce import Workspace
+    from distillery.runs.run import Run
 
 _GROUP_ROWS = 4096
 _GROUP_BYTES = 2**26
@@ -42,7 +43,7 @@ _LARGEST_IN_MEMORY = 2**32
 # Starting a process takes as long as decoding some tens of images.
 _IMAGES_A_PROCESS = 512
 
-Settings = Source
+Settings = PrepareSettings
 
 
 def run(work: Workspace) -> None:
@@ -52,8 +53,10 @@ def run(work: Workspace) -> None:
         UserError: the raw data are missing, damaged or unsuitable.
     """
     settings = Settings.model_validate(work.run.settings)
+    source = source_of(work.run)
     with RawFiles.opened(work.raw, work.scratch) as raw:
-        data = _read(settings, raw)
+        data = read(source, raw)
+        _require_contents(settings, source, raw)
         form = _Form.of(data, settings)
         pixels = sum(len(part.labels) for part in (data.train, data.test)) * math.prod(form.shape)
         require_space(work.out, pixels)
@@ -71,15 +74,37 @@ def run(work: Workspace) -> None:
         per_class={"train": _per_class(data.train, data), "test": _per_class(data.test, data)},
         shared=len(test.digests) - len(set(test.digests) - set(train.digests)),
         origin=data.origin,
+        notes=data.notes,
     )
+    for note in data.notes:
+        print(f"{data.name}: {note}")
     work.write_json(INFO, info.model_dump(mode="json"))
 
 
-def _read(settings: Settings, raw: RawFiles) -> RawData:
-    """Open the raw data that the settings name."""
-    source = importlib.import_module(registry.module_of(settings.source))
-    data: RawData = source.read(settings, raw)
-    return data
+def source_of(run: Run) -> Source:
+    """Return what a run of this stage reads, and where."""
+    settings = PrepareSettings.model_validate(run.settings)
+    return Source(
+        **settings.model_dump(include=set(Reading.model_fields)), path=run.outside.get(RAW_DATA)
+    )
+
+
+def _require_contents(settings: PrepareSettings, source: Source, raw: RawFiles) -> None:
+    """Demand that what was opened is what the run's key stands for.
+
+    Raises:
+        UserError: it is something else by now.
+    """
+    for path, digest in raw.opened_as.items():
+        if settings.contents is None:
+            is_same = source.facts.downloaded and agrees_with_published(source, path)
+        else:
+            is_same = digest == settings.contents
+        if not is_same:
+            raise UserError(
+                f"{path}: is not what the plan was made for, it has changed since; start again, "
+                "and all that hangs on it is made anew"
+            )
 
 
 @dataclass(frozen=True)
@@ -88,7 +113,7 @@ class _Form:
 
     Attributes:
         shape: height, width, channels.
-        is_resized: whether images of other sizes are resized rather than refused.
+        resizing: how images of other sizes are resized; None if they are refused.
         may_lose_colour: whether the user asked for grey images.
         streamed: whether images are to be read from disk while they are used; None for: those of
             large parts.
@@ -96,19 +121,20 @@ class _Form:
     """
 
     shape: tuple[int, int, int]
-    is_resized: bool
+    resizing: Resizing | None
     may_lose_colour: bool
     streamed: bool | None = None
     is_lab: bool = False
 
     @classmethod
-    def of(cls, data: RawData, settings: Source) -> _Form:
+    def of(cls, data: RawData, settings: Reading) -> _Form:
         """Follow the settings, and the first training image where they are silent."""
         side = settings.image_size
         height, width = (side, side) if side else data.train.images[0].shape[:2]
         is_lab = settings.colour == "lab"
         shape = (height, width, settings.channels or (3 if is_lab else data.channels))
-        return cls(shape, side is not None, settings.channels == 1, settings.streamed, is_lab)
+        resizing = Resizing.of(settings)
+        return cls(shape, resizing, settings.channels == 1, settings.streamed, is_lab)
 
     def is_streamed(self, images: int) -> bool:
         """Tell whether a part of so many images is to be streamed."""
@@ -119,8 +145,8 @@ class _Form:
     def applied(self, image: np.ndarray, name: str) -> np.ndarray:
         """Return one image in this form, (H, W, C) uint8."""
         height, width, channels = self.shape
-        if self.is_resized:
-            image = resized(image, height)
+        if self.resizing:
+            image = resized(image, self.resizing)
         elif image.shape[:2] != (height, width):
             raise UserError(
                 f"{name}: {image.shape[0]} x {image.shape[1]} pixels, but the first training image "

@@ -22,6 +22,10 @@ class SourceFacts:
         built_in: whether nothing has to be downloaded.
         flips: whether a mirrored image is as good as the image.
         decoded: whether its images are files to decode, which several processes do faster.
+        per_class: training images of each class, when they are always the same.
+        downloaded: whether ``published()`` of its module gives the checksums of what it downloads.
+        unused: names of files, without folders, that are neither read nor unpacked.
+        heeds: which settings it heeds of those that mean something to some sources only.
     """
 
     paths: tuple[str, ...] = ()
@@ -31,6 +35,10 @@ class SourceFacts:
     built_in: bool = False
     flips: bool = True
     decoded: bool = False
+    per_class: tuple[int, ...] | None = None
+    downloaded: bool = False
+    unused: frozenset[str] = frozenset()
+    heeds: frozenset[str] = frozenset({"resize", "filter"})
 
 
 class Images(Protocol):
@@ -59,6 +67,10 @@ class RawPart:
     name: Callable[[int], str] = "image {}".format
 
 
+# Of sources whose images are files.
+DECODED = frozenset({"resize", "filter", "background"})
+
+
 @dataclass(frozen=True)
 class RawData:
     """What a source reads.
@@ -72,6 +84,8 @@ class RawData:
         origin: file or folder name -> SHA-256 of the file, or of the folder's names and contents.
         normalisation: mean and standard deviation of each channel, where pixels range from 0 to 1,
             when the data set has official ones; else they are measured on the training part.
+        notes: what whoever prepares it should know, a line each: what was found under which name,
+            what was left out, what was drawn.
     """
 
     name: str
@@ -81,3 +95,4 @@ class RawData:
     test: RawPart
     origin: dict[str, str]
     normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    notes: tuple[str, ...] = ()

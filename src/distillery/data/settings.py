@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -14,26 +14,48 @@ if TYPE_CHECKING:
     from distillery.data.raw import SourceFacts
 
 _DRAWS = 2**48
+# Settings that mean something to some sources only.
+_PARTICULAR = frozenset({"resize", "filter", "background", "parts", "test_fraction", "test_seed"})
 
 
-class Source(FrozenModel):
-    """Where a data set comes from and what its images are turned into."""
+class Parts(FrozenModel):
+    """Which folders of an image folder are its parts."""
+
+    train: str
+    """Folder of the training part."""
+    test: str | None = None
+    """Folder of the test part; drawn from the training part when not given."""
+
+
+class Reading(FrozenModel):
+    """How raw files become images: with their contents, all that decides what is prepared."""
 
     source: str
     """Id of the source, for example `digits`, `cifar10` or `image-folder`."""
-    path: str | None = None
-    """File or folder of the raw data, looked up in data/raw and then in the folder that the
-    environment variable DISTILLERY_DATA names; the source's usual name when not given."""
     image_size: int | None = Field(default=None, ge=4, le=1024)
     """Resize the images to squares of this many pixels; leave them as they are when not given."""
+    resize: Literal["squash", "crop"] = "squash"
+    """What becomes of images that are no squares: all of them is squeezed into the square, or their
+    central square is cut out before it is resized."""
+    filter: Literal["area", "nearest", "bilinear", "bicubic", "lanczos"] = "area"
+    """Filter of the resizing; all of them with antialiasing, but for `nearest`. `area` averages the
+    pixels that become one, as the downsampled ImageNet sets do, and is bilinear where images
+    grow."""
+    background: str = "white"
+    """Colour that transparent images are laid over: a name or `#rrggbb`."""
     channels: Literal[1, 3] | None = None
     """1 for grey images, 3 for colour; as the images are when not given. A folder counts as grey
-    when the first training image of each class is grey."""
+    when all of its images are grey."""
     colour: Literal["rgb", "lab"] = "rgb"
     """How colours are stored: red, green and blue, or luminance and two channels of chrominance
     (CIE 1976 L*a*b*), so that networks can be shown either alone."""
-    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
-    """Checksum that the raw archive must have."""
+    parts: Parts | None = None
+    """Which folders are the parts of an image folder; found by their usual names when not given."""
+    test_fraction: float = Field(default=0.2, gt=0, lt=1)
+    """Share of each class's images that is drawn for the test part of an image folder that has
+    none."""
+    test_seed: int = Field(default=0, ge=0, lt=2**32)
+    """Seed of that draw."""
     streamed: bool | None = None
     """Keep the prepared images in such a form that they are read from disk while they are used,
     instead of all at once into memory. When not given: each part that takes more than 4 GiB."""
@@ -45,14 +67,28 @@ class Source(FrozenModel):
             raise ValueError(str(UnknownName("data source", source, registry.names())))
         return source
 
+    @field_validator("background")
+    @classmethod
+    def _is_colour(cls, background: str) -> str:
+        from PIL import ImageColor
+
+        try:
+            ImageColor.getrgb(background)
+        except ValueError:
+            raise ValueError(
+                f"found '{background}'; allowed are names of colours, as white or black, and "
+                "#rrggbb"
+            ) from None
+        return background
+
     @model_validator(mode="after")
-    def _has_colours(self) -> Source:
+    def _has_colours(self) -> Self:
         if self.colour == "lab" and self.channels == 1:
             raise ValueError("colour 'lab' needs 3 channels; leave out channels")
         return self
 
     @model_validator(mode="after")
-    def _suits_its_images(self) -> Source:
+    def _suits_its_images(self) -> Self:
         side, channels = self.facts.shape or (0, 0)
         if channels > 3 and (self.channels or self.colour != "rgb"):
             raise ValueError(
@@ -64,12 +100,12 @@ class Source(FrozenModel):
         return self
 
     @model_validator(mode="after")
-    def _has_files(self) -> Source:
-        facts = self.facts
-        if facts.built_in and (self.path or self.sha256):
-            raise ValueError(f"data source '{self.source}' is built in: leave out path and sha256")
-        if not facts.built_in and not facts.paths and not self.path:
-            raise ValueError(f"data source '{self.source}' needs a path")
+    def _is_heeded(self) -> Self:
+        for name in _PARTICULAR - self.facts.heeds:
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(
+                    f"{name} has no meaning for the data source '{self.source}'; leave it out"
+                )
         return self
 
     @property
@@ -91,6 +127,57 @@ class Source(FrozenModel):
             return 3
         _, channels = self.facts.shape or (None, None)
         return self.channels or channels
+
+
+class Source(Reading):
+    """Where a data set comes from and what its images are turned into."""
+
+    path: str | None = None
+    """File or folder of the raw data, looked up in data/raw and then in the folder that the
+    environment variable DISTILLERY_DATA names; the source's usual name when not given. Where it
+    lies does not matter for what has been made of it, what is in it does."""
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    """Checksum that the raw archive must have."""
+
+    @model_validator(mode="after")
+    def _has_files(self) -> Self:
+        facts = self.facts
+        if facts.built_in and (self.path or self.sha256):
+            raise ValueError(f"data source '{self.source}' is built in: leave out path and sha256")
+        if not facts.built_in and not facts.paths and not self.path:
+            raise ValueError(f"data source '{self.source}' needs a path")
+        return self
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Names that the raw data may have, relative to the folders of raw data."""
+        return (self.path,) if self.path else self.facts.paths
+
+    @property
+    def outside(self) -> dict[str, str]:
+        """Where a run of the stage ``prepare`` finds the raw data, if not by their usual names."""
+        return {RAW_DATA: self.path} if self.path else {}
+
+    def prepared(self, contents: str | None) -> PrepareSettings:
+        """Return the settings of the run that prepares raw data with this digest."""
+        return PrepareSettings(**dict(self.reading), contents=contents)
+
+    @property
+    def reading(self) -> Reading:
+        """The settings but for where the files are."""
+        return Reading(**self.model_dump(include=set(Reading.model_fields)))
+
+
+RAW_DATA = "raw"
+"""What a run of the stage ``prepare`` calls the place of its raw data."""
+
+
+class PrepareSettings(Reading):
+    """Settings of the stage ``prepare``."""
+
+    contents: str | None
+    """Digest of the raw files: names, sizes and contents. None for what is built in, and for what
+    is downloaded: its authors' checksums say what that is."""
 
 
 class Split(FrozenModel):

@@ -98,7 +98,7 @@ def seen_info(
         UserError: the channels mean something else in the two sets, or the network's own images
             are no squares.
     """
-    from distillery.data.settings import Source
+    from distillery.data.settings import PrepareSettings
     from distillery.models.weights import channels_of
 
     own, info = DataSetInfo.load(source), DataSetInfo.load(target)
@@ -107,7 +107,9 @@ def seen_info(
             f"data set '{info.name}': its images have {_counted(info)}, those of the network "
             f"{_counted(own)}; both need as many (see `channels` of the data sets)"
         )
-    learned, found = (Source.model_validate(each.settings).colour for each in (source, target))
+    learned, found = (
+        PrepareSettings.model_validate(each.settings).colour for each in (source, target)
+    )
     if learned != found:
         raise UserError(
             f"data set '{info.name}': its `colour` is {found}, but the network has learned "

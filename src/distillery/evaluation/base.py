@@ -7,7 +7,7 @@ A new one is one new file in this folder, named as the protocol, with one such c
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import pyarrow.parquet as pq
@@ -17,6 +17,7 @@ from distillery.core.settings import FrozenModel
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from distillery.data.info import Part
     from distillery.embeddings import extract
     from distillery.evaluation.context import PlanContext
     from distillery.runs.artifact import Artifact
@@ -80,6 +81,17 @@ class Protocol(Evaluation):
 
     def check(self, context: PlanContext) -> None:
         """Raise ``UserError`` when the network cannot be measured, as far as the plan can know."""
+
+    def limits(self, per_class: Mapping[Part, Sequence[int]]) -> dict[str, int]:
+        """Return the largest values that options may have, by their names.
+
+        Called when the plan is made: a default beyond is lowered, a value that somebody has chosen
+        is refused.
+
+        Args:
+            per_class: how many images of each class a part has of the data set that is looked at.
+        """
+        return {}
 
     def target(self) -> Target | None:
         """Return the other data set to look at, if there is one.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -73,6 +73,11 @@ class Deployment(Protocol):
         """CPU threads."""
 
     options: Options
+
+    def limits(self, per_class: Mapping[Part, Sequence[int]]) -> dict[str, int]:
+        """Images are drawn without repetition."""
+        asked_of: dict[str, Part] = {"calibration_images": "train", "test_images": "test"}
+        return {name: sum(per_class[part]) for name, part in asked_of.items() if part in per_class}
 
     def run(self, work: Workspace) -> None:
         """Write ``student.onnx``, ``student-int8.onnx``, ``metrics.json`` and ``details.parquet``.

@@ -7,6 +7,7 @@ kernel alignment (CKA) that of Kornblith et al. 2019 (arXiv:1905.00414).
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ from distillery.evaluation.metrics import calibration_error, defined, percent_eq
 from distillery.models import predictions
 
 if TYPE_CHECKING:
+    from distillery.data.info import Part
     from distillery.runs.produce import Workspace
 
 # Of the kernel in the uniformity, as published.
@@ -42,6 +44,10 @@ class Representation(Protocol):
         """Bins of the expected calibration error."""
 
     options: Options
+
+    def limits(self, per_class: Mapping[Part, Sequence[int]]) -> dict[str, int]:
+        """An image is not a neighbour of its own."""
+        return {"neighbours": sum(per_class["test"]) - 1} if "test" in per_class else {}
 
     def run(self, work: Workspace) -> None:
         """Write ``metrics.json``.

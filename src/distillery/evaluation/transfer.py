@@ -8,6 +8,7 @@ arXiv:2107.13715) published.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from distillery.data.info import Part
     from distillery.evaluation.context import PlanContext
     from distillery.models.base import Classifier
     from distillery.runs.produce import Workspace
@@ -86,6 +88,10 @@ class Transfer(Protocol):
         """Take the options; the cached probe computes without the network."""
         super().__init__(options)
         self.uses_device = self.options.probe == "augmented"
+
+    def limits(self, per_class: Mapping[Part, Sequence[int]]) -> dict[str, int]:
+        """The training images are the neighbours."""
+        return {"neighbours": sum(per_class["train"])} if "train" in per_class else {}
 
     def target(self) -> Target:
         """Return the data set that the network is tried on."""
@@ -241,7 +247,7 @@ def _augmented(work: Workspace, options: Transfer.Options) -> nn.Linear:
     from distillery.core.devices import device_for_inference
     from distillery.data.info import DataSetInfo
     from distillery.data.prepared import load
-    from distillery.data.settings import Augmentation, Source
+    from distillery.data.settings import Augmentation, PrepareSettings
     from distillery.embeddings.views import ViewSchedule
     from distillery.models.weights import channels_of, load_network
     from distillery.training.loader import ViewLoader
@@ -250,7 +256,7 @@ def _augmented(work: Workspace, options: Transfer.Options) -> nn.Linear:
     info = seen_info(trained, source, target, options.normalisation)
     device = device_for_inference(work.record)
     boxes = Augmentation(kind="random-resized-crop", size=info.shape[0])
-    boxes = boxes.resolved(Source.model_validate(target.settings).source)
+    boxes = boxes.resolved(PrepareSettings.model_validate(target.settings).source)
     loader = ViewLoader(
         load(target, "train").of_channels(channels_of(trained)).to(device),
         info,

@@ -6,6 +6,7 @@ nearest neighbours, among the features themselves and on the map.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ from pydantic import Field
 from distillery.core.errors import UnknownName, UserError
 from distillery.core.randomness import seed_for
 from distillery.core.settings import FrozenModel
-from distillery.data.info import DataSetInfo
+from distillery.data.info import DataSetInfo, Part
 from distillery.evaluation.base import METRICS, Protocol, write_details
 from distillery.evaluation.representation import nearest, on_sphere, vote_accuracy
 from distillery.models import predictions
@@ -56,6 +57,15 @@ class TSNE(Protocol):
         """Seed of t-SNE, which decides little where it begins with the principal components."""
 
     options: Options
+
+    def limits(self, per_class: Mapping[Part, Sequence[int]]) -> dict[str, int]:
+        """Both ask for neighbours among the other images of the map."""
+        classes = self.options.classes
+        if "test" not in per_class or not isinstance(classes, int):
+            return {}
+        shown = [count for count in per_class["test"] if count][:classes]
+        others = sum(min(count, self.options.images) for count in shown) - 1
+        return {"perplexity": others, "neighbours": others}
 
     def check(self, context: PlanContext) -> None:
         """Check that a joint map has features of one dimension.

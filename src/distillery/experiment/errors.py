@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
-from distillery.core.errors import UnknownName
 from distillery.core.settings import FrozenModel
+from distillery.experiment.wording import expected, explain
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -37,8 +37,58 @@ def validated(model: type[Model], values: Mapping[str, Any], path: KeyPath) -> M
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise ParamsError((*path, *first["loc"]), explain(first)) from None
+        problem = first_problem(error, values)
+        raise ParamsError((*path, *problem.path), problem.message) from None
+
+
+class Problem(NamedTuple):
+    """The first mistake of several.
+
+    Attributes:
+        path: where it is.
+        message: what it is.
+        others: how many more there are.
+    """
+
+    path: KeyPath
+    message: str
+    others: int
+
+
+def first_problem(error: ValidationError, content: Any) -> Problem:
+    """Return the first mistake that pydantic has found in ``content``.
+
+    Where a value may be of several kinds, pydantic complains once for each: of these the mistake
+    that lies deepest is meant, and if it is the value itself, it may be any of them.
+    """
+    found = [(_path(each, content), each) for each in error.errors()]
+    top = found[0][0]
+    inside = [(path, each) for path, each in found if path[: len(top)] == top]
+    deepest = max((path for path, _ in inside), key=len)
+    first, *same = [each for path, each in inside if path == deepest]
+    message = explain(first)
+    alternatives = [expected(each) for each in same if each["input"] == first["input"]]
+    message += "".join(f", or {words}" for words in dict.fromkeys(alternatives))
+    return Problem(deepest, message, len({path for path, _ in found if path[: len(top)] != top}))
+
+
+def _path(error: ErrorDetails, content: Any) -> KeyPath:
+    """Return where a mistake is: pydantic's path without the names of kinds among the keys."""
+    path: list[str | int] = []
+    for number, part in enumerate(error["loc"], start=1):
+        is_missing = error["type"] == "missing" and number == len(error["loc"])
+        if _has(content, part):
+            content = content[part]
+        elif not is_missing:
+            continue
+        path.append(part)
+    return tuple(path)
+
+
+def _has(content: Any, part: str | int) -> bool:
+    if isinstance(content, list):
+        return isinstance(part, int) and part < len(content)
+    return isinstance(content, dict) and part in content
 
 
 def format_problem(file: Path, path: KeyPath, message: str) -> str:
@@ -47,19 +97,3 @@ def format_problem(file: Path, path: KeyPath, message: str) -> str:
     for part in path:
         keys += f"[{part}]" if isinstance(part, int) else f".{part}" if keys else part
     return f"{file}: {keys}: {message}" if keys else f"{file}: {message}"
-
-
-def explain(error: ErrorDetails) -> str:
-    """Return one line for a pydantic error: what is wrong and what was found."""
-    message = error["msg"].removeprefix("Value error, ")
-    message = message[0].lower() + message[1:] if message else "invalid"
-    if error["type"] in {"unknown_key", "missing", "value_error"}:
-        return message
-    found = error["input"]
-    if error["type"] == "literal_error":
-        allowed = [
-            name.strip("'") for name in error["ctx"]["expected"].replace(" or ", ", ").split(", ")
-        ]
-        return str(UnknownName("value", str(found), allowed))
-    shown = repr(found) if not isinstance(found, dict | list) else type(found).__name__
-    return f"found {shown}; {message}"

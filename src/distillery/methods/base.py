@@ -8,6 +8,7 @@ without their weight. The trainer composes ``weights.ce * CE + weights.kd * KD +
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -149,6 +150,19 @@ class Method(nn.Module):
 
         Called when the plan is made, so that nobody learns of it after an hour of training.
         """
+
+    @classmethod
+    def limits(cls, options: Any, per_class: Sequence[int]) -> dict[str, int]:
+        """Return the largest values that options may have, by their names.
+
+        Called when the plan is made: a default beyond is lowered, a value that somebody has chosen
+        is refused.
+
+        Args:
+            options: the hyperparameters.
+            per_class: how many images of each class are trained on.
+        """
+        return {}
 
     @classmethod
     def student_arch(cls, options: Any, student: ModelSpec, teacher: ModelSpec) -> str:

@@ -57,6 +57,12 @@ class CRD(Method):
     teacher_bank: Tensor
     normaliser: Tensor
 
+    @classmethod
+    def limits(cls, options: Options, per_class: Sequence[int]) -> dict[str, int]:
+        """Each sample has as many negatives as there are images that may be one of the largest."""
+        same = max(per_class) if options.negatives_from == "other-class" else 1
+        return {"negatives": sum(per_class) - same}
+
     def __init__(self, options: Options, context: Context) -> None:
         super().__init__(options, context)
         self.student_head = SphereHead(context.student.embedding_dim, options.dim)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from distillery.core.errors import UserError
+from distillery.data.card import Look
 from distillery.experiment.ablations import Ablation
 from distillery.experiment.errors import KeyPath, ParamsError, format_problem
 from distillery.experiment.experiment import Experiment
-from distillery.planning.data_sets import check_channels
+from distillery.planning.data_sets import DataSets, check_channels
 from distillery.planning.evaluations import Evaluations, Network
-from distillery.planning.plan import Plan
+from distillery.planning.plan import OutsideFile, Plan
 from distillery.planning.report import report_settings
 from distillery.planning.runs import Runs, fingerprint_of
 from distillery.planning.students import Choice, Student, resolve
@@ -28,20 +30,23 @@ _REPORT_MODULES = ("distillery.reporting.page.build",)
 _REPORT_TEMPLATES = "reporting/page/templates"
 
 
-def build(experiment: Experiment, file: Path) -> Plan:
+def build(experiment: Experiment, file: Path, looks: Mapping[str, Look] | None = None) -> Plan:
     """Return the plan of a checked experiment.
 
     Args:
         experiment: the experiment, as ``reading.load`` returns it.
         file: its params file, for messages.
+        looks: what was found of its data sets, by id; without it a plan knows what their sources
+            say of themselves.
 
     Raises:
         UserError: one line naming ``file`` and the key path of the first combination that cannot
             be run.
     """
     try:
-        check_channels(experiment)
-        planner = _Planner(experiment)
+        data_sets = DataSets(experiment, looks)
+        check_channels(experiment, data_sets)
+        planner = _Planner(experiment, data_sets)
         planner.add_all()
         return planner.collected()
     except ParamsError as error:
@@ -51,9 +56,9 @@ def build(experiment: Experiment, file: Path) -> Plan:
 class _Planner:
     """Adds row by row, each with its runs."""
 
-    def __init__(self, experiment: Experiment) -> None:
+    def __init__(self, experiment: Experiment, data_sets: DataSets) -> None:
         self._experiment = experiment
-        self._runs = Runs(experiment)
+        self._runs = Runs(experiment, data_sets)
         self._evaluations = Evaluations(experiment, self._runs)
         self._tunings = Tunings(experiment, self._runs)
         self._selections: tuple[Selection, ...] = ()
@@ -72,7 +77,7 @@ class _Planner:
         self._selections = self._tunings.add_all()
         for pair_id, entry_id in itertools.product(experiment.pairs, experiment.methods):
             if experiment.compares(pair_id, entry_id):
-                student = resolve(experiment, pair_id, entry_id)
+                student = resolve(experiment, self._runs.data_sets, pair_id, entry_id)
                 self._students.append(student)
                 choice = self._tunings.choice(pair_id, entry_id)
                 for seed in self._seeds(pair_id):
@@ -114,7 +119,21 @@ class _Planner:
             report=report,
             report_key=run_key(identity),
             threads=experiment.compute.threads * experiment.compute.processes,
+            notes=self._runs.data_sets.notes,
+            sources=self._runs.data_sets.sources,
+            looks=self._runs.data_sets.looks,
+            outside=tuple(self._outside()),
         )
+
+    def _outside(self) -> Iterator[OutsideFile]:
+        for name, teacher in self._experiment.teachers.items():
+            if teacher.checkpoint:
+                yield OutsideFile(
+                    key=f"teachers.{name}.checkpoint",
+                    name=teacher.checkpoint.file,
+                    sha256=teacher.checkpoint.sha256,
+                    run=self._runs.teacher(name).location,
+                )
 
     def _add_teacher(self, name: str) -> None:
         teacher, run = self._experiment.teachers[name], self._runs.teacher(name)
@@ -145,7 +164,7 @@ class _Planner:
                 **({"method": method} if len(ablation.methods) > 1 else {}),
             }
             for variant in variants_of(ablation, (*path, "vary")):
-                student = resolve(self._experiment, pair, method, variant)
+                student = resolve(self._experiment, self._runs.data_sets, pair, method, variant)
                 choice = self._tunings.choice(pair, method, variant)
                 settings = {**names, **variant.settings}
                 for seed in ablation.seeds or self._seeds(pair):

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from distillery.core.errors import UnknownName, UserError
+from distillery.data.info import Part
 from distillery.evaluation import evaluate
 from distillery.evaluation import registry as protocols
 from distillery.evaluation.base import Protocol, Target, as_input_of_training
@@ -16,7 +17,7 @@ from distillery.experiment.errors import ParamsError
 from distillery.experiment.experiment import Experiment
 from distillery.models import registry as models
 from distillery.models.base import ModelSpec
-from distillery.planning.data_sets import Channels, DataSets
+from distillery.planning.data_sets import Channels
 from distillery.planning.runs import Runs
 from distillery.runs.run import Run
 from distillery.training.settings import Training
@@ -48,7 +49,7 @@ class Evaluations:
 
     def __init__(self, experiment: Experiment, runs: Runs) -> None:
         self._experiment = experiment
-        self._data_sets = DataSets(experiment)
+        self._data_sets = runs.data_sets
         self._runs = runs
 
     def add(self, network: Network, teacher: Network, names: Iterable[str]) -> dict[str, str]:
@@ -88,6 +89,7 @@ class Evaluations:
             inputs["target"] = self._runs.prepared(looked_at)
             inputs["features"] = self._features(target, network, inputs["target"])
         self._check(entry, protocol, network, teacher, looked_at)
+        protocol = self._fitted(entry, protocol, looked_at if target else network.data)
         inputs |= self._inputs_of_training(protocol, network.run)
         modules = [
             protocols.module_of(name),
@@ -111,6 +113,14 @@ class Evaluations:
             exclusive=protocol.exclusive,
             is_short=True,
         )
+
+    def _fitted(self, entry: str, protocol: Protocol, data: str) -> Protocol:
+        """Return a protocol whose options the images of a data set allow."""
+        parts: tuple[Part, ...] = ("train", "test")
+        counts = {part: self._data_sets.per_class(data, part) for part in parts}
+        limits = protocol.limits({part: each for part, each in counts.items() if each})
+        given, path = self._experiment.protocols[entry].options, ("protocols", entry, "options")
+        return type(protocol)(self._data_sets.fitted(protocol.options, given, limits, path))
 
     def _inputs_of_training(self, protocol: Protocol, trained: Run) -> dict[str, Run]:
         """Return what a protocol reads of a student's inputs, and of the teachers of its caches."""

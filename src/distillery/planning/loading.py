@@ -1,9 +1,10 @@
 """Loads plans, which are kept on disk.
 
-A plan depends on the params file and on the code alone, so it is kept under the digest of both:
-methods and models need torch, whose import would otherwise slow down every call. What is kept is
-never believed: a plan that is not what was written to the bit, or in which a run's key is not that
-of its settings, inputs and code, is made anew.
+A plan depends on the params file, on the code and on the contents of raw data alone. It is kept
+under the digest of the first two: methods and models need torch, whose import would otherwise slow
+down every call. What is kept is never believed: a plan that is not what was written to the bit, in
+which a run's key is not that of its settings, inputs and code, or whose raw data are others by now
+is made anew.
 """
 
 from __future__ import annotations
@@ -11,11 +12,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from distillery.core.errors import UserError
 from distillery.core.files import write_atomically
-from distillery.planning.plan import Plan
+from distillery.data.card import Look
+from distillery.data.settings import Source
+from distillery.planning.plan import OutsideFile, Plan
+from distillery.runs.artifact import is_complete
 from distillery.runs.fingerprint import source_digest
 
 _CACHE = ".cache/plans"
@@ -25,7 +30,7 @@ def load(params: Path, data: Path = Path("data")) -> Plan:
     """Return the plan of a params file, from the disk when file and code are unchanged.
 
     Raises:
-        UserError: the params file is wrong, in one line.
+        UserError: the params file is wrong, or raw data are missing or unsuitable, in one line.
     """
     try:
         content = params.read_bytes()
@@ -35,7 +40,12 @@ def load(params: Path, data: Path = Path("data")) -> Plan:
         f"{source_digest()}\0{sys.version}\0{params}\0".encode() + content
     ).hexdigest()
     file = data / _CACHE / f"{made_of[:32]}.json"
-    return _kept(file, made_of) or _made(params, file, made_of)
+    plan = _kept(file, made_of)
+    if not plan or not _is_current(plan, params, data):
+        plan = _made(params, data, file, made_of)
+    for each in plan.outside:
+        _require_outside(each, params, data)
+    return plan
 
 
 def _kept(file: Path, made_of: str) -> Plan | None:
@@ -50,11 +60,64 @@ def _kept(file: Path, made_of: str) -> Plan | None:
     return plan if plan.has_own_keys else None
 
 
-def _made(params: Path, file: Path, made_of: str) -> Plan:
+def _is_current(plan: Plan, params: Path, data: Path) -> bool:
+    """Tell whether raw data are what they were when a plan was made."""
+    if not plan.sources:
+        return True
+    from distillery.data.looking import identified
+
+    present = _looks(identified, plan.sources, params, data)
+    return all(
+        (each.contents, each.is_here) == (plan.looks[name].contents, plan.looks[name].is_here)
+        for name, each in present.items()
+    )
+
+
+def _require_outside(wanted: OutsideFile, params: Path, data: Path) -> None:
+    """Demand a file that a run reads which is not there yet.
+
+    Raises:
+        UserError: the file is missing or another one.
+    """
+    if is_complete(data / wanted.run):
+        return
+    from distillery.data.contents import digest_of, folder_of_raw_files
+    from distillery.data.files import find, missing, roots_of
+
+    roots = roots_of(folder_of_raw_files(data))
+    path = find([wanted.name], roots)
+    if path is None:
+        raise UserError(f"{params}: {wanted.key}.file: {missing([wanted.name], roots)}")
+    digest = digest_of(path, data)
+    if digest != wanted.sha256:
+        raise UserError(f"{params}: {wanted.key}.sha256: that of {path} is {digest}")
+
+
+def _looks(
+    how: Callable[[Source, Path], Look], sources: Mapping[str, Source], params: Path, data: Path
+) -> dict[str, Look]:
+    """Look at data sets, and name the key of the one that is at fault."""
+    found = {}
+    for name, source in sources.items():
+        try:
+            found[name] = how(source, data)
+        except UserError as error:
+            key = f"datasets.{name}" if name else "data"
+            key += ".path" if source.path else ""
+            raise UserError(f"{params}: {key}: {error}") from None
+    return found
+
+
+def _made(params: Path, data: Path, file: Path, made_of: str) -> Plan:
+    from distillery.data.looking import look
     from distillery.experiment import reading
     from distillery.planning.build import build
 
-    plan = build(reading.load(params), params)
+    experiment = reading.load(params)
+    sources = {
+        name: each.origin for name, each in experiment.data_sets.items() if not each.facts.built_in
+    }
+    plan = build(experiment, params, _looks(look, sources, params, data))
     content = plan.model_dump_json().encode()
     # Where nothing can be written, plans are made each time.
     with contextlib.suppress(OSError):

@@ -4,11 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pydantic import Field
+
 from distillery.core.errors import UnknownName, UserError
 from distillery.core.settings import FrozenModel
+from distillery.data.card import Look
+from distillery.data.settings import Source
 from distillery.reporting.settings import ReportSettings, Row
 from distillery.runs.artifact import is_complete
 from distillery.runs.run import Run
+
+
+class OutsideFile(FrozenModel):
+    """A file from outside that a run reads: a checkpoint."""
+
+    key: str
+    """Where the params file has it."""
+    name: str
+    """Its name, looked up among the raw files."""
+    sha256: str
+    """Its checksum."""
+    run: str
+    """Location of the run that reads it."""
 
 
 class Plan(FrozenModel):
@@ -28,6 +45,14 @@ class Plan(FrozenModel):
     """Key of the report: its settings, the collected results and its code."""
     threads: int
     """CPU threads of a training run."""
+    notes: tuple[str, ...] = ()
+    """What whoever runs it should know: what was found in the data, and fitted to them."""
+    sources: dict[str, Source] = Field(default_factory=dict)
+    """Data sets by id, as far as they are read from files."""
+    looks: dict[str, Look] = Field(default_factory=dict)
+    """What was found of them."""
+    outside: tuple[OutsideFile, ...] = ()
+    """Other files that runs read."""
 
     @property
     def has_own_keys(self) -> bool:

@@ -11,7 +11,7 @@ from distillery.data import registry as sources
 from distillery.data import split as splitting
 from distillery.embeddings import embed
 from distillery.embeddings.settings import ViewOrder
-from distillery.experiment.errors import ParamsError
+from distillery.experiment.errors import KeyPath, ParamsError
 from distillery.experiment.experiment import Experiment
 from distillery.experiment.overrides import SplitOverride
 from distillery.experiment.teachers import Checkpoint, Teacher
@@ -82,12 +82,13 @@ class Runs:
 
     Attributes:
         planned: location -> run, inputs before what reads them.
+        data_sets: the experiment's data sets.
     """
 
-    def __init__(self, experiment: Experiment) -> None:
+    def __init__(self, experiment: Experiment, data_sets: DataSets | None = None) -> None:
         self.planned: dict[str, Run] = {}
+        self.data_sets = data_sets or DataSets(experiment)
         self._experiment = experiment
-        self._data_sets = DataSets(experiment)
 
     def add(
         self,
@@ -97,6 +98,7 @@ class Runs:
         inputs: Mapping[str, Run],
         modules: tuple[str, ...] = (),
         *,
+        outside: Mapping[str, str] | None = None,
         preloads: tuple[str, ...] | None = None,
         gpu: bool | None = None,
         exclusive: bool = False,
@@ -105,19 +107,27 @@ class Runs:
     ) -> Run:
         """Add a run unless it is there, and return it; for most arguments see ``planned_run``.
 
-        ``preloads`` are those of ``modules`` that it needs to import (None: all), ``gpu`` tells
-        whether it computes on an accelerator (None: as the stage says), ``exclusive`` whether it
-        measures time, so that nothing may run beside it, ``spreads`` whether it uses as many cores
-        as it gets, and ``is_short`` whether a job computes several of them.
+        ``outside`` says where files are that it reads beside its inputs, ``preloads`` are those of
+        ``modules`` that it needs to import (None: all), ``gpu`` tells whether it computes on an
+        accelerator (None: as the stage says), ``exclusive`` whether it measures time, so that
+        nothing may run beside it, ``spreads`` whether it uses as many cores as it gets, and
+        ``is_short`` whether a job computes several of them.
         """
         run = planned_run(stage, slug, settings, inputs, modules)
-        run = replace(run, gpu=gpu, exclusive=exclusive, spreads=spreads, is_short=is_short)
+        run = replace(
+            run,
+            outside=outside or {},
+            gpu=gpu,
+            exclusive=exclusive,
+            spreads=spreads,
+            is_short=is_short,
+        )
         return self._added(run if preloads is None else replace(run, preloads=preloads))
 
     @remembered
     def prepared(self, data: str) -> Run:
         """Return the run that prepares a data set."""
-        settings = self._data_sets.settings(data).origin
+        settings = self.data_sets.prepared(data)
         modules = (sources.module_of(settings.source),)
         return self.add(
             "prepare",
@@ -125,6 +135,7 @@ class Runs:
             settings.model_dump(mode="json"),
             {},
             modules,
+            outside=self.data_sets.settings(data).outside,
             spreads=settings.facts.decoded,
         )
 
@@ -145,7 +156,7 @@ class Runs:
     def teacher_training(self, name: str) -> Training:
         """Return how a teacher is trained that is not imported."""
         teacher, path = self._experiment.teachers[name], ("teachers", name, "training")
-        return self._data_sets.training(teacher.data_set, [teacher.training], path)
+        return self.data_sets.training(teacher.data_set, [teacher.training], path)
 
     def student(self, student: Student, seed: int, choice: Choice | None = None) -> Run:
         """Return the run that trains a student; too many slots are a ``ParamsError``.
@@ -182,9 +193,9 @@ class Runs:
         inputs: dict[str, Run],
         modules: tuple[str, ...],
     ) -> Run:
-        source = self._data_sets.settings(student.data).source
+        source = self.data_sets.settings(student.data).source
         slug = f"{source}-{settings['arch']}-{settings['method']}-s{seed}{suffix}"
-        shown = self._data_sets.images(student.data, student.split)
+        shown = self.data_sets.images(student.data, student.split)
         is_short = shown is not None and shown * student.training.epochs <= _SHORT
         return self.add(stage, slug, settings, inputs, modules, is_short=is_short)
 
@@ -243,10 +254,13 @@ class Runs:
             views=self._views(data, training, teacher.seed),
             **self._common(data, training),
         )
-        own = self._data_sets.settings(data)
-        path = ("teachers", name, "split")
+        own = self.data_sets.settings(data)
+        where = ("datasets", data) if data else ("data",)
+        path: KeyPath = (*(("teachers", name) if teacher.split else where), "split")
         split = merged(teacher.split or own.split, [override], path)
-        split = self._data_sets.checked(data, split, path)
+        split = self.data_sets.checked(data, split, path)
+        processes = self._experiment.compute.processes
+        self.data_sets.check_batches(data, split, training, processes, ("training",))
         inputs = {"prepared": self.prepared(data), "split": self._split(data, split)}
         slug = f"{own.source}-{teacher.arch}-s{teacher.seed}"
         modules = (models.module_of(teacher.arch),)
@@ -254,7 +268,7 @@ class Runs:
 
     @remembered
     def _split(self, data: str, settings: splitting.Settings) -> Run:
-        slug = f"{self._data_sets.settings(data).source}-split"
+        slug = f"{self.data_sets.settings(data).source}-split"
         inputs = {"prepared": self.prepared(data)}
         return self.add("split", slug, settings.model_dump(mode="json"), inputs)
 
@@ -263,7 +277,7 @@ class Runs:
         teacher = self._experiment.teachers[name]
         settings = embed.Settings(
             views=views,
-            augmentation=self._data_sets.augmentation(student.data),
+            augmentation=self.data_sets.augmentation(student.data),
             precision=self._experiment.embeddings.precision,
         )
         inputs = {
@@ -271,7 +285,7 @@ class Runs:
             "split": self._split(student.data, student.split),
             "teacher": self.teacher(name, student.split_of_teachers),
         }
-        source = self._data_sets.settings(student.data).source
+        source = self.data_sets.settings(student.data).source
         slug = f"{source}-{teacher.arch}-s{teacher.seed}-v{views.slots}"
         modules = (models.module_of(teacher.arch),)
         return self.add("embed", slug, settings.model_dump(mode="json"), inputs, modules)
@@ -282,13 +296,13 @@ class Runs:
         return {
             "training": training.model_copy(update={"milestones": milestones}),
             "compute": self._experiment.compute,
-            "augmentation": self._data_sets.augmentation(data),
+            "augmentation": self.data_sets.augmentation(data),
         }
 
     def _views(self, data: str, training: Training, seed: int) -> ViewOrder:
         wanted, distinct = (
             self._experiment.embeddings.slots,
-            self._data_sets.augmentation(data).views,
+            self.data_sets.augmentation(data).views,
         )
         if wanted and wanted > distinct:
             raise ParamsError(

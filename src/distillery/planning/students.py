@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -134,11 +134,18 @@ class Choice(NamedTuple):
     among: tuple[Student, ...]
 
 
-def resolve(experiment: Experiment, pair_id: str, entry_id: str, *variants: Variant) -> Student:
+def resolve(
+    experiment: Experiment,
+    data_sets: DataSets,
+    pair_id: str,
+    entry_id: str,
+    *variants: Variant,
+) -> Student:
     """Resolve a student: method entry, then the pair's override, then those of the variants.
 
     Args:
         experiment: the experiment.
+        data_sets: its data sets.
         pair_id: id of the pair.
         entry_id: id of the method entry.
         variants: what differs in an ablation or a tuning, the strongest last; none in the
@@ -146,7 +153,6 @@ def resolve(experiment: Experiment, pair_id: str, entry_id: str, *variants: Vari
 
     It is a ``ParamsError`` if the settings do not fit together, or the networks not the method.
     """
-    data_sets = DataSets(experiment)
     pair, entry = experiment.pairs[pair_id], experiment.methods[entry_id]
     in_pair = pair.methods.get(entry_id)
     layers = [entry, in_pair or MethodOverride(), *(each.override for each in variants)]
@@ -178,8 +184,24 @@ def resolve(experiment: Experiment, pair_id: str, entry_id: str, *variants: Vari
         split=data_sets.split(data, [layer.split for layer in layers], (*path, "split")),
         arch=pair.student,
     )
+    student = _fitted(data_sets, student, options, (*path, "options"))
+    of_entry = any(layer.training.instances for layer in layers)
+    at: KeyPath = path if of_entry else ("pairs", pair_id) if pair.training.instances else ()
+    processes = experiment.compute.processes
+    data_sets.check_batches(data, student.split, student.training, processes, (*at, "training"))
     arch = _checked_arch(experiment, data_sets, student, path if variants else ("pairs", pair_id))
     return replace(student, arch=arch)
+
+
+def _fitted(
+    data_sets: DataSets, student: Student, given: Mapping[str, Any], path: KeyPath
+) -> Student:
+    """Return a student whose options its training images allow, ``given`` those of the file."""
+    counts = data_sets.trained_on(student.data, student.split)
+    if counts is None:
+        return student
+    limits = student.method.limits(student.options, counts)
+    return replace(student, options=data_sets.fitted(student.options, given, limits, path))
 
 
 def _path(

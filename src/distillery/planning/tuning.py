@@ -64,6 +64,7 @@ class Tunings:
         among = [
             resolve(
                 self._experiment,
+                self._runs.data_sets,
                 pair_id,
                 entry_id,
                 self._in_pair(trial.proposed, pair_id, tuned_on, entry_id),
@@ -76,7 +77,7 @@ class Tunings:
     def _add(self, tuning: Tuning, pair_id: str, entry_id: str) -> Selection:
         search, path = tuning.methods[entry_id], _path(entry_id)
         for bound in bounds(search, path):
-            resolve(self._experiment, pair_id, entry_id, bound)
+            resolve(self._experiment, self._runs.data_sets, pair_id, entry_id, bound)
         trials = self._distinct(tuning, pair_id, entry_id)
         settings = selection.Settings(
             seeds=tuning.seeds,
@@ -133,7 +134,12 @@ class Tunings:
             ParamsError: its training does not reach the classifier.
         """
         student = resolve(
-            self._experiment, pair_id, entry_id, _of_all_trials(tuning, entry_id), proposed
+            self._experiment,
+            self._runs.data_sets,
+            pair_id,
+            entry_id,
+            _of_all_trials(tuning, entry_id),
+            proposed,
         )
         if not student.trains_classifier:
             raise ParamsError(

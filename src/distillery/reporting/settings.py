@@ -138,3 +138,5 @@ class ReportSettings(FrozenModel):
     """The stated claims."""
     published: Published
     """Published numbers."""
+    gaps: tuple[str, ...] = ()
+    """What is missing, each with its reason; nothing in the report of a whole experiment."""

@@ -110,9 +110,9 @@ def is_complete(path: Path) -> bool:
     return (path / MANIFEST).is_file()
 
 
-def published(data: Path) -> Iterator[Path]:
-    """Yield every published run directory below ``data``."""
-    for manifest in sorted(data.glob(f"[!.]*/*/{MANIFEST}")):
+def published(data: Path, folder: str = "[!.]*") -> Iterator[Path]:
+    """Yield every published run directory below ``data``, or below one folder of it."""
+    for manifest in sorted(data.glob(f"{folder}/*/{MANIFEST}")):
         yield manifest.parent
 
 

@@ -18,7 +18,7 @@ from distillery.core.files import checksum
 from distillery.data.files import RawFiles
 from distillery.data.leakage import leakage_warning
 from distillery.data.prepared import DataSetInfo, load
-from distillery.data.settings import Source
+from distillery.data.settings import PrepareSettings
 from distillery.models import predictions, registry
 from distillery.models.base import Classifier
 from distillery.models.inference import predict
@@ -55,7 +55,7 @@ def run(work: Workspace) -> None:
     digest = checksum(path)
     if digest != settings.sha256:
         raise UserError(f"{path}: sha256 is {digest}, not {settings.sha256} as the params say")
-    warning = leakage_warning(Source.model_validate(prepared.settings).source, path.name)
+    warning = leakage_warning(PrepareSettings.model_validate(prepared.settings).source, path.name)
     if warning:
         warnings.warn(warning, stacklevel=2)
     info = DataSetInfo.load(prepared).of_channels(settings.channels)

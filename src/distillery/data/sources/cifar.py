@@ -27,12 +27,16 @@ SOURCES = {
         shape=(32, 3),
         num_classes=10,
         smallest_class=5000,
+        per_class=(5000,) * 10,
+        downloaded=True,
     ),
     "cifar100": SourceFacts(
         paths=("cifar-100-python", "cifar-100-python.tar.gz"),
         shape=(32, 3),
         num_classes=100,
         smallest_class=500,
+        per_class=(500,) * 100,
+        downloaded=True,
     ),
 }
 # Data set -> file and key of the class names, key of the labels, files of the two parts.
@@ -54,7 +58,7 @@ def read(settings: Source, raw: RawFiles) -> RawData:
         UserError: files are missing, damaged, or not laid out as the source demands.
     """
     (meta, names_key), labels_key, train, test = _LAYOUT[settings.source]
-    tree = raw.tree(_located(settings, raw), settings.sha256).root(meta)
+    tree = raw.tree(_located(settings, raw)).root(meta)
     names = _load(tree, meta).get(names_key)
     if not isinstance(names, list) or not all(isinstance(name, str | bytes) for name in names):
         raise UserError(f"{tree.show(meta)}: not a CIFAR batch (no list '{names_key}')")
@@ -168,9 +172,20 @@ _STAND_INS: dict[tuple[str, str], Any] = {
 def _located(settings: Source, raw: RawFiles) -> Path:
     """Return the path of the raw data, after downloading them if need be."""
     if settings.path:
-        return raw.locate([settings.path])
-    paths = SOURCES[settings.source].paths
-    return raw.find(paths) or _downloaded(settings.source, raw.roots[0])
+        return raw.locate(settings.places)
+    return raw.find(settings.places) or _downloaded(settings.source, raw.roots[0])
+
+
+def published() -> dict[str, str]:
+    """Return the MD5 of each official file: of the archives, and of what they unpack to."""
+    from torchvision.datasets import CIFAR10, CIFAR100
+
+    found: dict[str, str] = {}
+    for official in (CIFAR10, CIFAR100):
+        found[official.filename] = official.tgz_md5
+        found |= dict([*official.train_list, *official.test_list])
+        found[official.meta["filename"]] = official.meta["md5"]
+    return found
 
 
 def _downloaded(source: str, folder: Path) -> Path:

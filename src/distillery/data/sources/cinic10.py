@@ -13,14 +13,28 @@ from __future__ import annotations
 from distillery.core.errors import UserError
 from distillery.data.files import RawFiles, Tree
 from distillery.data.images import ImageFiles, is_image
-from distillery.data.raw import RawData, RawPart, SourceFacts
+from distillery.data.raw import DECODED, RawData, RawPart, SourceFacts
 from distillery.data.settings import Source
 
 _PATHS = ("CINIC-10", "CINIC-10.tar.gz")
 SOURCES = {
-    "cinic10": SourceFacts(_PATHS, (32, 3), num_classes=10, smallest_class=9000, decoded=True),
+    "cinic10": SourceFacts(
+        _PATHS,
+        (32, 3),
+        num_classes=10,
+        smallest_class=9000,
+        per_class=(9000,) * 10,
+        decoded=True,
+        heeds=DECODED,
+    ),
     "cinic10-train-valid": SourceFacts(
-        _PATHS, (32, 3), num_classes=10, smallest_class=18_000, decoded=True
+        _PATHS,
+        (32, 3),
+        num_classes=10,
+        smallest_class=18_000,
+        per_class=(18_000,) * 10,
+        decoded=True,
+        heeds=DECODED,
     ),
 }
 _TRAINED_ON = {"cinic10": ("train",), "cinic10-train-valid": ("train", "valid")}
@@ -29,15 +43,14 @@ _NORMALISATION = (0.4789, 0.4723, 0.4305), (0.2421, 0.2383, 0.2587)
 
 def read(settings: Source, raw: RawFiles) -> RawData:
     """List the images; they are decoded when they are asked for."""
-    path = raw.locate([settings.path] if settings.path else _PATHS)
-    tree = raw.tree(path, settings.sha256).root("train")
+    tree = raw.tree(raw.locate(settings.places)).root("train")
     classes = _classes(tree)
     return RawData(
         name=settings.source,
         classes=classes,
         channels=3,
-        train=_part(tree, _TRAINED_ON[settings.source], classes, settings.image_size),
-        test=_part(tree, ("test",), classes, settings.image_size),
+        train=_part(tree, _TRAINED_ON[settings.source], classes, settings),
+        test=_part(tree, ("test",), classes, settings),
         origin=tree.origin,
         normalisation=_NORMALISATION,
     )
@@ -52,7 +65,7 @@ def _classes(tree: Tree) -> tuple[str, ...]:
 
 
 def _part(
-    tree: Tree, parts: tuple[str, ...], classes: tuple[str, ...], side: int | None
+    tree: Tree, parts: tuple[str, ...], classes: tuple[str, ...], settings: Source
 ) -> RawPart:
     """Return the images of one or more parts, part by part and class by class."""
     found: dict[str, list[str]] = {f"{part}/{name}": [] for part in parts for name in classes}
@@ -67,4 +80,4 @@ def _part(
         for label in [number % len(classes)] * len(members)
     ]
     names = [name for members in found.values() for name in members]
-    return ImageFiles(tree, names).part(labels, side)
+    return ImageFiles(tree, names).part(labels, settings)

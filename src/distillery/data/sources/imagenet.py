@@ -26,7 +26,12 @@ from distillery.data.settings import Source
 _SIDE = 224
 SOURCES = {
     "imagenet": SourceFacts(
-        ("imagenet",), (_SIDE, 3), num_classes=1000, smallest_class=732, decoded=True
+        ("imagenet",),
+        (_SIDE, 3),
+        num_classes=1000,
+        smallest_class=732,
+        decoded=True,
+        heeds=frozenset({"background"}),
     )
 }
 _LISTS = ("LOC_val_solution.csv", "val_annotations.txt")
@@ -39,8 +44,7 @@ def read(settings: Source, raw: RawFiles) -> RawData:
     Raises:
         UserError: files are missing, damaged, or not laid out as the source demands.
     """
-    path = raw.locate([settings.path] if settings.path else SOURCES[settings.source].paths)
-    tree = raw.tree(path, settings.sha256).root("train")
+    tree = raw.tree(raw.locate(settings.places)).root("train")
     train = _by_folder(tree, "train")
     wnids = sorted(set(train.values()))
     has_folders = any(name.rpartition("/")[0] == "val" for name in tree.folders)
@@ -53,8 +57,8 @@ def read(settings: Source, raw: RawFiles) -> RawData:
         name=settings.source,
         classes=_class_names(tree, wnids),
         channels=3,
-        train=_part(tree, train, wnids, side, side),
-        test=_part(tree, test, wnids, side, round(side * 8 / 7)),
+        train=_part(tree, train, wnids, side, side, settings.background),
+        test=_part(tree, test, wnids, side, round(side * 8 / 7), settings.background),
         origin=tree.origin,
     )
 
@@ -131,10 +135,15 @@ def _class_names(tree: Tree, wnids: list[str]) -> tuple[str, ...]:
 
 
 def _part(
-    tree: Tree, wnid_of: dict[str, str], wnids: list[str], side: int, short_side: int
+    tree: Tree,
+    wnid_of: dict[str, str],
+    wnids: list[str],
+    side: int,
+    short_side: int,
+    background: str,
 ) -> RawPart:
     label_of = {wnid: label for label, wnid in enumerate(wnids)}
     names = sorted(wnid_of)
-    images = ImageFiles(tree, names)
+    images = ImageFiles(tree, names, background=background)
     labels = np.array([label_of[wnid_of[name]] for name in names], dtype=np.int64)
     return RawPart(labels, Squares(images, side, short_side), images.name)

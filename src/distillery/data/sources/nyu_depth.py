@@ -46,11 +46,11 @@ def read(settings: Source, raw: RawFiles) -> RawData:
     Raises:
         UserError: files are missing, damaged, or not laid out as the source demands.
     """
-    path = raw.locate([settings.path] if settings.path else SOURCES[settings.source].paths)
+    path = raw.locate(settings.places)
     if not path.is_dir():
         # HDF5 is read in place: an image at a time, out of 2.8 GB.
         raise UserError(f"{path}: not a folder; put {_LABELLED} and {_SPLITS} into one")
-    tree = raw.tree(path, settings.sha256).root(_LABELLED)
+    tree = raw.tree(path).root(_LABELLED)
     content = _Labelled.opened(tree)
     train, test = _split(tree, len(content.labels))
     return RawData(

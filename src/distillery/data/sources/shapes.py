@@ -23,6 +23,7 @@ SOURCES = {
         shape=(8, 1),
         num_classes=10,
         smallest_class=_PER_CLASS["train"],
+        per_class=(_PER_CLASS["train"],) * 10,
         built_in=True,
         flips=False,
     )

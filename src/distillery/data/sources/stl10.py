@@ -19,17 +19,22 @@ from distillery.data.settings import Source
 
 SOURCES = {
     "stl10": SourceFacts(
-        ("stl10_binary", "stl10_binary.tar.gz"), (96, 3), num_classes=10, smallest_class=500
+        ("stl10_binary", "stl10_binary.tar.gz"),
+        (96, 3),
+        num_classes=10,
+        smallest_class=500,
+        per_class=(500,) * 10,
+        downloaded=True,
+        unused=frozenset({"unlabeled_X.bin"}),
     )
 }
 _CLASSES = "class_names.txt"
-_UNUSED = frozenset({"unlabeled_X.bin"})
 _PLANES = (3, 96, 96)
 
 
 def read(settings: Source, raw: RawFiles) -> RawData:
     """Read the official archive or the folder that it unpacks to."""
-    tree = raw.tree(_located(settings, raw), settings.sha256, _UNUSED).root(_CLASSES)
+    tree = raw.tree(_located(settings, raw), SOURCES[settings.source].unused).root(_CLASSES)
     classes = tuple(filter(None, map(str.strip, tree.lines(_CLASSES))))
     return RawData(
         name=settings.source,
@@ -56,11 +61,18 @@ def _part(tree: Tree, part: str, classes: int) -> RawPart:
     return RawPart(labels.astype(np.int64) - 1, channels_first.transpose(0, 3, 2, 1))
 
 
+def published() -> dict[str, str]:
+    """Return the MD5 of the official archive, which is what is downloaded."""
+    from torchvision.datasets import STL10
+
+    return {STL10.filename: STL10.tgz_md5}
+
+
 def _located(settings: Source, raw: RawFiles) -> Path:
     """Return the path of the raw data, after downloading them if need be."""
     if settings.path:
-        return raw.locate([settings.path])
-    return raw.find(SOURCES[settings.source].paths) or _downloaded(raw.roots[0])
+        return raw.locate(settings.places)
+    return raw.find(settings.places) or _downloaded(raw.roots[0])
 
 
 def _downloaded(folder: Path) -> Path:

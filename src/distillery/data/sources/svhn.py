@@ -19,17 +19,25 @@ from distillery.data.raw import RawData, RawPart, SourceFacts
 from distillery.data.settings import Source
 
 SOURCES = {
-    "svhn": SourceFacts(("svhn",), (32, 3), num_classes=10, smallest_class=4659, flips=False)
+    "svhn": SourceFacts(
+        ("svhn",),
+        (32, 3),
+        num_classes=10,
+        smallest_class=4659,
+        per_class=(4948, 13861, 10585, 8497, 7458, 6882, 5727, 5595, 5045, 4659),
+        flips=False,
+        downloaded=True,
+        unused=frozenset({"extra_32x32.mat"}),
+    )
 }
 _TRAIN, _TEST = "train_32x32.mat", "test_32x32.mat"
-_UNUSED = frozenset({"extra_32x32.mat"})
 _SHAPE = (32, 32, 3)
 _DIGITS = 10
 
 
 def read(settings: Source, raw: RawFiles) -> RawData:
     """Read both files out of one folder or archive."""
-    tree = raw.tree(_located(settings, raw), settings.sha256, _UNUSED).root(_TRAIN)
+    tree = raw.tree(_located(settings, raw), SOURCES[settings.source].unused).root(_TRAIN)
     return RawData(
         name=settings.source,
         classes=tuple("0123456789"),
@@ -64,10 +72,17 @@ def _arrays(tree: Tree, name: str) -> tuple[np.ndarray, np.ndarray]:
         raise UserError(f"{tree.show(name)}: not an SVHN file ({error})") from None
 
 
+def published() -> dict[str, str]:
+    """Return the MD5 of each official file."""
+    from torchvision.datasets import SVHN
+
+    return {name: md5 for _, name, md5 in (SVHN.split_list[part] for part in ("train", "test"))}
+
+
 def _located(settings: Source, raw: RawFiles) -> Path:
     """Return the folder of the raw data, after downloading what is missing."""
     if settings.path:
-        return raw.locate([settings.path])
+        return raw.locate(settings.places)
     (folder,) = SOURCES[settings.source].paths
     return raw.find([folder]) or _downloaded(raw.roots[0] / folder)
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 from distillery.core.errors import UserError
 from distillery.data.files import RawFiles, Tree
 from distillery.data.images import ImageFiles, channels_of, is_image
-from distillery.data.raw import RawData, SourceFacts
+from distillery.data.raw import DECODED, RawData, SourceFacts
 from distillery.data.settings import Source
 
 SOURCES = {
-    "tiny-imagenet": SourceFacts(("tiny-imagenet-200", "tiny-imagenet-200.zip"), decoded=True)
+    "tiny-imagenet": SourceFacts(
+        ("tiny-imagenet-200", "tiny-imagenet-200.zip"), decoded=True, heeds=DECODED
+    )
 }
 _CLASSES = "wnids.txt"
 _ANNOTATIONS = "val/val_annotations.txt"
@@ -22,17 +24,16 @@ _ANNOTATIONS = "val/val_annotations.txt"
 
 def read(settings: Source, raw: RawFiles) -> RawData:
     """List the images; they are decoded when they are asked for."""
-    paths = [settings.path] if settings.path else SOURCES[settings.source].paths
-    tree = raw.tree(raw.locate(paths), settings.sha256).root(_CLASSES)
+    tree = raw.tree(raw.locate(settings.places)).root(_CLASSES)
     wnids = sorted({line.strip() for line in tree.lines(_CLASSES)} - {""})
     train, train_labels = _training(tree, wnids)
     test, test_labels = _validation(tree, wnids)
     return RawData(
         name=settings.source,
         classes=_names(tree, wnids),
-        channels=channels_of(train, train_labels),
-        train=train.part(train_labels, settings.image_size),
-        test=test.part(test_labels, settings.image_size),
+        channels=channels_of(train),
+        train=train.part(train_labels, settings),
+        test=test.part(test_labels, settings),
         origin=tree.origin,
     )
 

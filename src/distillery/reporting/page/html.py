@@ -58,6 +58,7 @@ def render(
             for entry, settings in results.report.sections.items()
             for remark in sections.load(settings.module).remarks(results, entry)
         ],
+        gaps=results.report.gaps,
         single=results.summary["n"].max() <= 1,
         key=key,
         collected=collected,
