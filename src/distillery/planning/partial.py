@@ -76,7 +76,7 @@ class _Cut:
         self._experiment = experiment
         self._missing = missing
         self.gaps: list[Gap] = []
-        rows = {_TEACHERS: [], _MAIN: []} | {
+        rows: dict[str, list[Row]] = {_TEACHERS: [], _MAIN: []} | {
             table: [row for row in plan.rows if row.table == table]
             for table in dict.fromkeys(row.table for row in plan.rows)
         }
