@@ -211,14 +211,18 @@ def _require_one_size(images: ImageFiles, found: Survey, settings: Source) -> No
 
 def _unusual_order(classes: list[str]) -> list[str]:
     """Say how classes are sorted where other programs may have sorted them otherwise."""
-    by_value = sorted(classes, key=lambda name: (not name.isdecimal(), name.zfill(20).casefold()))
-    if by_value == classes:
+    if sorted(classes, key=_by_value) == classes:
         return []
     some = ", ".join(classes[:_NAMED]) + (", ..." if len(classes) > _NAMED else "")
     return [
         f"classes are numbered in the order of their bytes, {some}: a checkpoint from elsewhere "
         "may have another order"
     ]
+
+
+def _by_value(name: str) -> tuple[bool, int, str]:
+    """Return what numbers and words are sorted by, upper and lower case alike."""
+    return not name.isdecimal(), int(name) if name.isdecimal() else 0, name.casefold()
 
 
 def _left_out(tree: Tree, used: set[str], whole: Tree) -> list[str]:
