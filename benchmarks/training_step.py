@@ -30,7 +30,7 @@ from distillery.embeddings.settings import ViewOrder
 from distillery.embeddings.views import ViewSchedule
 from distillery.methods import registry as methods
 from distillery.training.assembly import Teacher, assemble
-from distillery.training.optimizer import sgd
+from distillery.training.optimizer import new_optimizer
 from distillery.training.run import TrainingRun
 from distillery.training.settings import Compute, DistillationSettings, Training
 
@@ -161,7 +161,7 @@ class Bare:
         network = made_up.network(arch)
         self._network, self._precision = compiled(network), precision
         self._images, self._labels = made_up.normalised(), made_up.labels(made_up.BATCH)
-        self._optimizer = sgd(network.parameters(), Training(), lr=0.05)
+        self._optimizer = new_optimizer(network.parameters(), Training(), lr=0.05)
 
     def step(self) -> None:
         """Take one step."""

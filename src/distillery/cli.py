@@ -126,15 +126,31 @@ def import_teacher(
     arch: Annotated[str, typer.Option(help="Architecture of the checkpoint.")],
     params: Params = DEFAULT_PARAMS,
     data: Data = DEFAULT_DATA,
+    normalisation: Annotated[
+        str | None,
+        typer.Option(
+            help="What it saw pixels normalised with, if not as this data set: imagenet, half, or "
+            "MEAN,.../STD,... of each channel."
+        ),
+    ] = None,
+    at_chance: Annotated[
+        bool, typer.Option("--at-chance", help="Take it even if it is no better than chance.")
+    ] = False,
 ) -> None:
     """Make a published checkpoint a teacher run, and print the lines that use it."""
     from distillery.planning import importing, loading
 
-    run, accuracy = importing.import_checkpoint(file, arch, loading.load(params, data), data)
+    run, accuracy = importing.import_checkpoint(
+        file,
+        arch,
+        loading.load(params, data),
+        data,
+        normalisation=normalisation,
+        at_chance=at_chance,
+    )
     print(f"{data / run.location}: test top-1 {accuracy:.2f} %")
     print("Use it in a params file of the same data set:")
-    print(f"  teachers:\n    {arch}:\n      arch: {arch}\n      checkpoint:")
-    print(f"        file: {run.settings['file']}\n        sha256: {run.settings['sha256']}")
+    print("\n".join(importing.section_of(run, normalisation)))
 
 
 @app.command()
@@ -208,6 +224,72 @@ def methods(
         print(json.dumps({"methods": [asdict(entry) for entry in shown]}))
     else:
         print(catalogue.markdown(shown) if markdown else catalogue.text(shown))
+
+
+Classes = Annotated[int, typer.Option(min=2, help="Number of classes.")]
+Channels = Annotated[int, typer.Option(min=1, help="Channels of the images.")]
+Size = Annotated[int, typer.Option("--image-size", min=1, help="Height and width of the images.")]
+
+
+@app.command()
+def models(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="MODEL...",
+            help="Names or patterns, as 'timm/resnet*'; our own families by default.",
+        ),
+    ] = None,
+    classes: Classes = 10,
+    channels: Channels = 3,
+    image_size: Size = 32,
+    names_alone: Annotated[bool, typer.Option("--names", help="Print the names alone.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List architectures: parameters, FLOPs of an image, embedding, maps, and what they lack."""
+    from distillery.models import catalogue
+
+    chosen = catalogue.matching(names or ())
+    if names_alone:
+        print("\n".join(chosen))
+        return
+    images = catalogue.Images(classes, channels, image_size)
+    found: list[catalogue.Entry | str] = []
+    for name in chosen:
+        try:
+            found.append(catalogue.entry(name, images))
+        except UserError as error:
+            # One of many is no reason to list none.
+            if len(chosen) == 1:
+                raise
+            found.append(str(error))
+    if as_json:
+        print(json.dumps({"models": [asdict(each) for each in found if not isinstance(each, str)]}))
+    else:
+        print(catalogue.text(found, images))
+
+
+@app.command("check-model")
+def check_model(
+    name: Annotated[str, typer.Argument(help="Name, as models/mynet.py:MyNet or timm/resnet18.")],
+    classes: Classes = 7,
+    channels: Channels = 3,
+    image_size: Size = 32,
+) -> None:
+    """Check that a network keeps to what teachers and students are relied on for.
+
+    Raises:
+        DistilleryError: it does not.
+    """
+    from distillery.models import contract
+
+    broken = 0
+    sizes = {"num_classes": classes, "in_channels": channels, "image_size": image_size}
+    for point, wrong in contract.check(name, **sizes):
+        print(f"{'ok' if wrong is None else 'BROKEN':6}  {point}{f': {wrong}' if wrong else ''}")
+        broken += wrong is not None
+    if broken:
+        raise DistilleryError(f"model '{name}' does not keep to {broken} of these points")
 
 
 @app.command()

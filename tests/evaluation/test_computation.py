@@ -15,8 +15,8 @@ from project import Project
 
 from distillery.core.errors import UserError
 from distillery.data.info import DataSetInfo
-from distillery.evaluation.computation import forward_flops
 from distillery.evaluation.student_steps import rebuild
+from distillery.models.cost import forward_flops
 from distillery.models.spec import describe
 from distillery.planning.plan import Plan
 from distillery.runs.artifact import Artifact

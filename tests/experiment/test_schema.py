@@ -17,4 +17,4 @@ def test_the_schema_is_current_and_describes_the_options() -> None:
     )
     crd = schema["properties"]["methods"]["properties"]["crd"]["then"]["properties"]["options"]
     assert crd["properties"]["negatives"]["default"] == 16384
-    assert "resnet8x4" in schema["$defs"]["Teacher"]["properties"]["arch"]["enum"]
+    assert "resnet8x4" in schema["$defs"]["Teacher"]["properties"]["arch"]["anyOf"][0]["enum"]

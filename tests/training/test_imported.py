@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,17 +20,16 @@ from safetensors.torch import load_file
 from torch import nn
 
 from distillery import cli
-from distillery.core.errors import UserError
+from distillery.core.errors import Diverged, UserError
 from distillery.core.files import checksum
 from distillery.data.augmentation import normalise
 from distillery.data.prepared import DataSetInfo, load
 from distillery.models import predictions, registry
 from distillery.models.base import Classifier
 from distillery.planning.plan import Plan
-from distillery.runs import stages
 from distillery.runs.artifact import Artifact
 from distillery.runs.run import Run
-from distillery.training import imported
+from distillery.training import files, foreign
 
 FILE = "ckpt_epoch_240.pth"
 
@@ -73,7 +73,8 @@ def state_dict(of: Classifier, file: Path) -> None:
 
 
 def with_checkpoint(file: Path, arch: str = "resnet8", **changes: Any) -> dict[str, Any]:
-    checkpoint = {"file": file.name, "sha256": checksum(file), **changes}
+    # The networks here are not trained.
+    checkpoint = {"file": file.name, "sha256": checksum(file), "at_chance": True, **changes}
     return {"!teachers": {"t": {"arch": arch, "checkpoint": checkpoint}}}
 
 
@@ -222,10 +223,10 @@ REFUSED = {
     _truncated: "not a readable checkpoint (",
     _truncated_old: "not a readable checkpoint (",
     _empty: "not a readable checkpoint (",
-    _list: "holds no weights (allowed: a state dict, or one under 'model')",
-    _numbers: "holds no weights (allowed: a state dict, or one under 'model')",
-    _other_arch: "unknown weight 'layer1.1.conv1.weight'; is the architecture right?",
-    _other_classes: "'fc.weight' has shape (7, 64) instead of (10, 64)",
+    _list: "holds no weights (allowed: a state dict, or one under 'model', ",
+    _numbers: "holds no weights (allowed: a state dict, or one under 'model', ",
+    _other_arch: "unknown weight 'module.layer1.1.conv1.weight'; is the architecture right?",
+    _other_classes: "'module.fc.weight' has shape (7, 64) instead of (10, 64)",
     _lacking: "has no weight 'bn1.weight'; is the architecture right?",
 }
 
@@ -268,15 +269,20 @@ def test_a_damaged_file_fails_in_no_other_way(tmp_path: Path) -> None:
                 file.write_bytes(damaged)
                 # Some changes hit nothing but a number, which is what checksums are for.
                 with contextlib.suppress(UserError):
-                    imported.read_state(file)
+                    foreign.read(file)
 
 
 def test_another_file_than_the_params_name_is_refused(project: Project) -> None:
+    """When the plan is made; and by the stage, if the file has changed since."""
     (project.data / "raw").mkdir(parents=True)
     file = project.data / "raw" / FILE
     data_parallel(network(), file)
-    planned, run = planned_import(project, with_checkpoint(file, sha256="0" * 64))
-    with pytest.raises(UserError, match=rf"{FILE}: sha256 is {checksum(file)}, not 0{{64}} as"):
+    right = checksum(file)
+    said = project.mistake(with_checkpoint(file, sha256="0" * 64))
+    assert said == f"teachers.t.checkpoint.sha256: that of {file} is {right}"
+    planned, run = planned_import(project, with_checkpoint(file))
+    data_parallel(network(seed=1), file)
+    with pytest.raises(UserError, match=rf"{FILE}: sha256 is {checksum(file)}, not {right} as"):
         project.make(planned, run)
 
 
@@ -286,12 +292,8 @@ def test_a_missing_file_is_named_with_the_places_where_it_may_lie(
     monkeypatch.delenv("DISTILLERY_DATA", raising=False)
     file = project.folder / FILE
     data_parallel(network(), file)
-    planned, run = planned_import(project, with_checkpoint(file))
-    with pytest.raises(UserError, match=rf"{FILE}: not found in .*raw \(DISTILLERY_DATA is not"):
-        project.make(planned, run)
-    (project.data / "raw" / FILE).mkdir(parents=True)
-    with pytest.raises(UserError, match=rf"{FILE}: not a file"):
-        stages.execute(project.data, run)
+    said = project.mistake(with_checkpoint(file))
+    assert re.match(rf"teachers.t.checkpoint.file: {FILE}: not found in .*raw \(DISTIL", said)
 
 
 def test_a_network_that_has_seen_the_test_images_is_warned_of(
@@ -300,7 +302,7 @@ def test_a_network_that_has_seen_the_test_images_is_warned_of(
     (project.data / "raw").mkdir(parents=True)
     file = project.data / "raw" / "cifar10-resnet8.pth"
     state_dict(network(), file)
-    monkeypatch.setattr(imported, "leakage_warning", lambda source, name: f"{source}: not {name}")
+    monkeypatch.setattr(files, "leakage_warning", lambda source, name: f"{source}: not {name}")
     planned, run = planned_import(project, with_checkpoint(file))
     with pytest.warns(UserWarning, match=r"digits: not cifar10-resnet8\.pth"):
         project.make(planned, run)
@@ -322,14 +324,22 @@ def test_the_command_prints_lines_that_use_the_teacher(
     project.params()
     file = project.folder / FILE
     mdistiller(network(), file)
-    assert command(monkeypatch, project, "import-teacher", str(file), "--arch", "resnet8") == 0
+    assert (
+        command(
+            monkeypatch, project, "import-teacher", str(file), "--arch", "resnet8", "--at-chance"
+        )
+        == 0
+    )
     first, _, *lines = capsys.readouterr().out.splitlines()
     (path,) = (project.data / "teachers").iterdir()
     accuracy = Artifact(path).json("metrics.json")["test_top1"]
     assert first == f"{path}: test top-1 {accuracy:.2f} %"
     teachers = YAML(typ="safe").load("\n".join(lines))["teachers"]
     assert teachers == {
-        "resnet8": {"arch": "resnet8", "checkpoint": {"file": FILE, "sha256": checksum(file)}}
+        "resnet8": {
+            "arch": "resnet8",
+            "checkpoint": {"file": FILE, "sha256": checksum(file), "at_chance": True},
+        }
     }
     changes = {"!teachers": teachers, "pairs": {"p": {"teacher": "resnet8"}}}
     planned, run = planned_import(project, changes)
@@ -349,7 +359,18 @@ def test_checkpoints_of_one_name_are_kept_apart(
         file = project.folder / str(seed) / FILE
         file.parent.mkdir(exist_ok=True)
         data_parallel(network(seed), file)
-        assert command(monkeypatch, project, "import-teacher", str(file), "--arch", "resnet8") == 0
+        assert (
+            command(
+                monkeypatch,
+                project,
+                "import-teacher",
+                str(file),
+                "--arch",
+                "resnet8",
+                "--at-chance",
+            )
+            == 0
+        )
     runs = [Artifact(path) for path in (project.data / "teachers").iterdir()]
     assert len(runs) == 2
     for run in runs:
@@ -384,3 +405,58 @@ def test_the_command_refuses_in_one_line_and_leaves_nothing(
     assert not mark.exists()
     assert not list((project.data / "raw").glob("*"))
     assert not (project.data / "teachers").exists()
+
+
+def test_a_network_of_nan_is_refused_before_anything_is_kept(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.params()
+    file, spoilt = project.folder / FILE, network()
+    spoilt.head.weight.data[0, 0] = float("nan")
+    state_dict(spoilt, file)
+    assert command(monkeypatch, project, "import-teacher", str(file), "--arch", "resnet8") == 2
+    assert capsys.readouterr().err.startswith(f"distillery: {file}: 'fc.weight' holds NaN")
+    assert not list((project.data / "raw").glob("*"))
+
+
+def test_finite_weights_whose_outputs_are_not_are_refused_by_layer(project: Project) -> None:
+    (project.data / "raw").mkdir(parents=True)
+    file, spoilt = project.data / "raw" / FILE, network()
+    spoilt.head.weight.data.fill_(3e38)
+    state_dict(spoilt, file)
+    planned, run = planned_import(project, with_checkpoint(file))
+    with pytest.raises(Diverged, match=r"as resnet8: its outputs .* first such layer is 'fc'"):
+        project.make(planned, run)
+
+
+def test_what_is_no_better_than_chance_is_refused_unless_it_is_wanted(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.params()
+    file, constant = project.folder / FILE, network()
+    constant.head.weight.data.zero_()
+    constant.head.bias.data[:] = torch.arange(10.0)
+    state_dict(constant, file)
+    arguments = ["import-teacher", str(file), "--arch", "resnet8"]
+    assert command(monkeypatch, project, *arguments) == 2
+    said = capsys.readouterr().err
+    assert "is no better than chance" in said
+    assert "are the classes in another order" in said
+    assert command(monkeypatch, project, *arguments, "--at-chance") == 0
+
+
+def test_the_command_takes_a_normalisation_and_prints_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.params()
+    file = project.folder / FILE
+    state_dict(network(), file)
+    arguments = ["import-teacher", str(file), "--arch", "resnet8", "--at-chance"]
+    assert command(monkeypatch, project, *arguments, "--normalisation", "0.5/0.25") == 0
+    _, _, *lines = capsys.readouterr().out.splitlines()
+    (teacher,) = YAML(typ="safe").load("\n".join(lines))["teachers"].values()
+    assert teacher["normalisation"] == {"mean": [0.5], "std": [0.25]}
+    _, run = planned_import(project, {"!teachers": {"t": teacher}})
+    assert (project.data / run.location).is_dir()
+    assert command(monkeypatch, project, *arguments, "--normalisation", "imagnet") == 2
+    assert "did you mean 'imagenet'" in capsys.readouterr().err

@@ -42,3 +42,17 @@ def test_a_step_without_the_student_has_no_answers() -> None:
     sums = EpochSums({})
     sums.add(step(1.0, None), LABELS)
     assert sums.read() == {"loss": 3.0, "ce": 6.0, "images": 3.0}
+
+
+def test_the_first_term_that_is_not_finite_is_named_with_its_step() -> None:
+    sums = EpochSums({})
+    assert sums.not_finite() is None
+    sums.add(step(1.0, None), LABELS)
+    assert sums.not_finite() is None
+    sums.add(step(float("nan"), None), LABELS)
+    sums.add(step(1.0, None), LABELS)
+    assert sums.not_finite() == ("ce", 1)
+    only_the_loss = EpochSums({})
+    infinite = StepOutput(torch.tensor(float("inf")), {"ce": torch.tensor(1.0)}, None, {})
+    only_the_loss.add(infinite, LABELS)
+    assert only_the_loss.not_finite() == ("loss", 0)

@@ -23,7 +23,9 @@ class FrozenModel(BaseModel):
             for key in values:
                 if key not in cls.model_fields:
                     message = str(UnknownName("key", str(key), cls.model_fields))
-                    raise PydanticCustomError("unknown_key", "{text}", {"text": message})
+                    raise PydanticCustomError(
+                        "unknown_key", "{text}", {"text": message, "key": key}
+                    )
         return values
 
 

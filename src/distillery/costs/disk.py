@@ -79,6 +79,11 @@ def _cache_bytes(run: Run, teacher: Network, works: Works) -> int | None:
 
 def _network_bytes(network: Network, images: Images) -> int:
     """Return the bytes of a network and of what it says of the test images."""
-    built = outline(network.arch, num_classes=network.classes, in_channels=network.channels)
+    built = outline(
+        network.arch,
+        num_classes=network.classes,
+        in_channels=network.channels,
+        image_size=network.side,
+    )
     columns = network.classes + network.spec.embedding_dim
     return module_bytes(built) + images.test * (columns * _SINGLE + _LABEL)

@@ -32,7 +32,7 @@ from distillery.models.inference import images_at_a_time
 from distillery.training.assembly import Teacher, assemble
 from distillery.training.distiller import Distiller, run_teachers
 from distillery.training.loader import Item, ViewLoader
-from distillery.training.optimizer import sgd
+from distillery.training.optimizer import new_optimizer
 from distillery.training.settings import DistillationSettings
 from distillery.training.step import training_step
 
@@ -173,7 +173,9 @@ class _Step:
             self.distiller.compile_student()
         self._model = _Autocast(self.distiller, precision, self._on)
         self._stored = [_stored(each, len(loader.images), self._on) for each in _cached(teaching)]
-        self._optimizer = sgd(self.distiller.parameters(), training.settings.training, lr=0.0)
+        self._optimizer = new_optimizer(
+            self.distiller.parameters(), training.settings.training, lr=0.0
+        )
         self._items = _endless(loader)
         self._item = next(self._items)
         self.size = len(self._item.images)
@@ -225,7 +227,10 @@ def _wait() -> None:
 
 def _new(network: Network, on: torch.device) -> Classifier:
     built = models.build(
-        network.arch, num_classes=network.classes, in_channels=network.channels
+        network.arch,
+        num_classes=network.classes,
+        in_channels=network.channels,
+        image_size=network.side,
     ).to(on)
     return built.to(memory_format=torch.channels_last)
 

@@ -13,7 +13,7 @@ from functools import cache
 from distillery.costs.measuring import Precision, evaluation_batch
 from distillery.costs.rates import Rates, inference_name, method_name, step_name
 from distillery.costs.work import Inference, Network, Training, Work
-from distillery.evaluation.computation import forward_flops
+from distillery.models.cost import forward_flops
 
 # A step computes the gradients of weights and of maps beside the maps.
 PASSES_OF_STEP = 3

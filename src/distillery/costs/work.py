@@ -16,7 +16,7 @@ from distillery.models.spec import describe
 from distillery.planning.plan import Plan
 from distillery.runs.run import Run
 from distillery.training.assembly import numbered
-from distillery.training.settings import DistillationSettings, NetworkSettings
+from distillery.training.settings import DistillationSettings, NetworkSettings, network_settings
 
 
 class Network(FrozenModel):
@@ -164,7 +164,7 @@ class Works:
             return None
         match run.stage:
             case "train-teacher":
-                return self._training(run, images, NetworkSettings.model_validate(run.settings))
+                return self._training(run, images, network_settings(run.settings))
             case "train-student" | "trial":
                 # What may be selected takes as long as what the file says.
                 known = {n: v for n, v in run.settings.items() if n != "candidates"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Literal
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from distillery.core.devices import device_for_inference
+from distillery.core.errors import Diverged
 from distillery.core.files import require_space
 from distillery.core.progress import Progress
 from distillery.core.settings import FrozenModel
@@ -20,7 +22,14 @@ from distillery.embeddings.settings import ViewOrder
 from distillery.embeddings.slots import slot_bytes, slot_name, write_slot
 from distillery.embeddings.views import ViewSchedule
 from distillery.models.base import Classifier
-from distillery.models.inference import batch_size, in_batches, infer
+from distillery.models.inference import (
+    Prepare,
+    batch_size,
+    in_batches,
+    infer,
+    normalised,
+    not_finite,
+)
 from distillery.models.settings import architecture_of
 from distillery.models.weights import load_network
 
@@ -49,7 +58,7 @@ def run(work: Workspace) -> None:
     schedule = ViewSchedule(augmentation.views, settings.views.slots, settings.views.seed)
     device = device_for_inference(work.record)
     info, architecture = DataSetInfo.load(prepared), architecture_of(teacher)
-    seen = info.of_channels(architecture.channels)
+    seen = architecture.seen(info)
     images = load_training(prepared, split).of_channels(architecture.channels).to(device)
     network = load_network(teacher, info).to(device).to(memory_format=torch.channels_last)
     metadata = {"teacher": teacher.key, "prepared": prepared.key, "split": split.key}
@@ -112,6 +121,9 @@ def outputs(
         augmentation: the settings that the views are of.
         views: (N,) int64, the number of the view of each image.
         dtype: type of the result.
+
+    Raises:
+        Diverged: an output is not finite.
     """
 
     def augmented(rows: Tensor, pixels: Tensor) -> Tensor:
@@ -125,4 +137,25 @@ def outputs(
     for rows, out in zip(batches, infer(network, images, info, batches, augmented), strict=True):
         some = slice(int(rows[0]), int(rows[-1]) + 1)
         logits[some], embedding[some] = out.logits.to(dtype), out.embedding.to(dtype)
+    if not logits.isfinite().all() or not embedding.isfinite().all():
+        raise _not_finite(network, images, info, batches, augmented, dtype)
     return logits.numpy(), embedding.numpy()
+
+
+def _not_finite(
+    network: Classifier,
+    images: ImageSet,
+    info: DataSetInfo,
+    batches: Sequence[Tensor],
+    augmented: Prepare,
+    dtype: torch.dtype,
+) -> Diverged:
+    """Return the error for outputs that are not finite, perhaps only as they are stored."""
+    for out in infer(network, images, info, batches, augmented):
+        if not out.logits.isfinite().all() or not out.embedding.isfinite().all():
+            return not_finite(network, normalised(images, info, batches, augmented), "the teacher")
+    largest = torch.finfo(dtype).max
+    return Diverged(
+        f"the teacher: its outputs exceed {largest:g}, the largest number in half precision; "
+        "set embeddings.precision to single"
+    )

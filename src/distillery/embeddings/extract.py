@@ -99,7 +99,7 @@ def seen_info(
             are no squares.
     """
     from distillery.data.settings import PrepareSettings
-    from distillery.models.weights import channels_of
+    from distillery.models.settings import architecture_of
 
     own, info = DataSetInfo.load(source), DataSetInfo.load(target)
     if own.shape[2] != info.shape[2]:
@@ -120,14 +120,18 @@ def seen_info(
             f"data set '{own.name}': only squares can be resized to, not {own.shape[0]} x "
             f"{own.shape[1]} pixels; set its `image_size`"
         )
-    chosen = {"target": info, "network": own}.get(normalisation)
     half = (0.5,) * info.shape[2]
+    chosen = {"target": info, "network": own}.get(normalisation)
     seen = {
         "shape": (*own.shape[:2], info.shape[2]),
         "mean": chosen.mean if chosen else half,
         "std": chosen.std if chosen else half,
     }
-    return info.model_copy(update=seen).of_channels(channels_of(trained))
+    shown = info.model_copy(update=seen)
+    architecture = architecture_of(trained)
+    if normalisation == "network":
+        return architecture.seen(shown)
+    return shown.of_channels(architecture.channels)
 
 
 def resized(images: Tensor, shape: tuple[int, int]) -> Tensor:
@@ -168,12 +172,25 @@ def _write(path: Path, network: Classifier, images: ImageSet, info: DataSetInfo)
 def _embeddings(
     network: Classifier, images: ImageSet, info: DataSetInfo
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the labels (B,) and embeddings (B, D) of each batch."""
-    from distillery.models.inference import batch_size, in_batches, infer
+    """Yield the labels (B,) and embeddings (B, D) of each batch.
+
+    Raises:
+        Diverged: an embedding is not finite.
+    """
+    from distillery.models.inference import (
+        batch_size,
+        in_batches,
+        infer,
+        normalised,
+        not_finite,
+    )
 
     batches = in_batches(len(images), batch_size(images, info.shape[0]))
     found = infer(network, images, info, batches, lambda _, pixels: resized(pixels, info.shape[:2]))
     for rows, out in zip(batches, found, strict=True):
+        if not out.embedding.isfinite().all():
+            shown = normalised(images, info, [rows], lambda _, each: resized(each, info.shape[:2]))
+            raise not_finite(network, shown, f"the network, on images of '{info.name}'")
         yield images.labels.cpu()[rows].numpy(), out.embedding.float().cpu().numpy()
 
 

@@ -115,7 +115,10 @@ class EmbeddingCache:
             path, pre_buffer=False, buffer_size=_READ_BYTES, page_checksum_verification=True
         ) as file:
             views = self._views(path, number, file)
-            return Slot(views, *(_matrix(file, name) for name in _OUTPUTS))
+            outputs = [_matrix(file, name) for name in _OUTPUTS]
+        if not all(each.isfinite().all() for each in outputs):
+            raise DamagedArtifact(f"{path}: holds outputs that are not finite; make it again")
+        return Slot(views, *outputs)
 
     def _views(self, path: Path, number: int, file: pq.ParquetFile) -> Tensor:
         """Return the views (N,) of a slot, if they are those of the right images."""

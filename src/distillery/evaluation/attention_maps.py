@@ -122,12 +122,13 @@ def observe(
 
     from distillery.core.devices import device_for_inference
     from distillery.models.inference import infer
-    from distillery.models.weights import channels_of, load_network
+    from distillery.models.settings import architecture_of
+    from distillery.models.weights import load_network
 
-    info, channels = DataSetInfo.load(work.inputs["prepared"]), channels_of(trained)
+    info, architecture = DataSetInfo.load(work.inputs["prepared"]), architecture_of(trained)
     device = device_for_inference(work.record)
     network = load_network(trained, info).to(device).to(memory_format=torch.channels_last)
-    shown, seen = test.of_channels(channels).to(device), info.of_channels(channels)
+    shown, seen = test.of_channels(architecture.channels).to(device), architecture.seen(info)
     batches = torch.split(torch.from_numpy(rows), _BATCH)
     maps, predicted = [], []
     for outputs in infer(network, shown, seen, batches, features=True):

@@ -41,10 +41,15 @@ from distillery.evaluation.student_steps import (
     noise,
     rebuild,
 )
-from distillery.models import registry as models
-from distillery.models.base import Classifier, ModelSpec
+from distillery.models.base import Classifier
+from distillery.models.cost import forward_flops
 from distillery.training.selected import Tunable
-from distillery.training.settings import DistillationSettings, NetworkSettings, Training
+from distillery.training.settings import (
+    DistillationSettings,
+    NetworkSettings,
+    Training,
+    network_settings,
+)
 
 if TYPE_CHECKING:
     from distillery.evaluation.context import PlanContext
@@ -139,16 +144,6 @@ class Computation(Protocol):
         write_details(work, timings(times, str(work.record["device"])))
 
 
-def forward_flops(spec: ModelSpec) -> int:
-    """Return the FLOPs of classifying one image, counted without computing anything."""
-    with torch.device("meta"), torch.no_grad():
-        network = models.build(
-            spec.arch, num_classes=spec.num_classes, in_channels=spec.in_channels
-        )
-        image = torch.empty(1, spec.in_channels, spec.image_size, spec.image_size)
-        return count_flops(lambda: network.eval()(image))
-
-
 def parts(steps: StudentSteps) -> dict[str, Callable[[], object]]:
     """Return what is timed of a training step."""
     return {"step": steps.full, "student": steps.plain, "teacher": steps.full.teach}
@@ -178,7 +173,7 @@ def _settings_of(trained: Artifact) -> NetworkSettings | None:
         case "train-student":
             return Tunable.model_validate(trained.settings)
         case "train-teacher":
-            return NetworkSettings.model_validate(trained.settings)
+            return network_settings(trained.settings)
         case _:
             return None
 

@@ -31,6 +31,7 @@ from distillery.evaluation.base import METRICS, Protocol, write_details
 from distillery.evaluation.metrics import percent_equal
 from distillery.models.base import Classifier
 from distillery.models.inference import in_batches, normalised
+from distillery.models.settings import architecture_of
 from distillery.models.weights import channels_of, load_network
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Deployment(Protocol):
         prepared, trained = work.inputs["prepared"], work.inputs["network"]
         info = DataSetInfo.load(prepared)
         network = load_network(trained, info)
-        info = info.of_channels(channels_of(trained))
+        info = architecture_of(trained).seen(info)
         role = "student" if trained.manifest["stage"] == "train-student" else "teacher"
         paths = {"float": work.out / f"{role}.onnx", "int8": work.out / f"{role}-int8.onnx"}
         export(network, info, paths["float"], options.opset, {"run": trained.key})
@@ -243,7 +244,7 @@ def _calibration(
 ) -> Iterator[np.ndarray]:
     if options.quantisation == "dynamic":
         return iter(())
-    info = DataSetInfo.load(prepared).of_channels(channels_of(trained))
+    info = architecture_of(trained).seen(DataSetInfo.load(prepared))
     wanted = options.calibration_images
     return _arrays(_draw(prepared, trained, "train", wanted, "calibration_images"), info)
 

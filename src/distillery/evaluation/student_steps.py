@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
 
 import torch
 from pyarrow import csv
-from torch import Tensor
+from torch import Tensor, nn
 
 from distillery.core.measuring import module_bytes, tensor_bytes
 from distillery.core.randomness import torch_generator
@@ -27,7 +27,7 @@ from distillery.runs.artifact import Artifact
 from distillery.training import sampler
 from distillery.training.assembly import Teacher, assemble, numbered
 from distillery.training.distiller import Distiller, run_teachers
-from distillery.training.optimizer import sgd
+from distillery.training.optimizer import new_optimizer
 from distillery.training.settings import DistillationSettings, Training
 from distillery.training.step import Teach, training_step
 
@@ -63,11 +63,23 @@ class RepeatedStep:
         self._teach = teach
         self._views = distiller.method.make_views(images, 0)
         # The networks stay as they are, and the work is the same.
-        self.optimizer = sgd(distiller.parameters(), training, lr=0.0)
+        self._clip = self._clipping(training.clip_norm)
+        self.optimizer = new_optimizer(distiller.parameters(), training, lr=0.0)
 
     def __call__(self) -> None:
         """Do the whole step."""
-        training_step(self.distiller, self.optimizer, self.images, self.batch, self._teach)
+        training_step(
+            self.distiller,
+            self.optimizer,
+            self.images,
+            self.batch,
+            self._teach,
+            clip=self._clip,
+        )
+
+    def _clipping(self, norm: float | None) -> Callable[[], object] | None:
+        parameters = list(self.distiller.parameters())
+        return partial(nn.utils.clip_grad_norm_, parameters, norm) if norm else None
 
     def teach(self) -> None:
         """Get the teachers' outputs alone."""
@@ -129,7 +141,7 @@ def rebuild(
     labels = _labels(trained_with["split"])
     student = load(trained, info, device).requires_grad_(True)
 
-    seen = info.of_channels(channels_of(trained))
+    seen = architecture_of(trained).seen(info)
 
     def ready(settings: DistillationSettings, teachers: Sequence[Teacher]) -> Distiller:
         distiller = assemble(student, settings, spec, teachers, labels, seen)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import product, starmap
 from typing import Any
 
-from distillery.core.errors import UnknownName
+from distillery.core.errors import UnknownName, UserError
 from distillery.core.settings import FrozenModel
 from distillery.evaluation import registry as protocols
 from distillery.experiment.errors import KeyPath, ParamsError, validated
@@ -26,6 +26,11 @@ def check(experiment: Experiment) -> None:
     Raises:
         ParamsError: the first problem found.
     """
+    for path, arch in _architectures(experiment):
+        try:
+            models.require(arch)
+        except UserError as error:
+            raise ParamsError(path, str(error)) from None
     for path, kind, names, known in _references(experiment):
         for name in names:
             _require_known(path, kind, name, known)
@@ -63,6 +68,14 @@ def protocol_options(name: str, entry: ProtocolEntry) -> Any:
     return validated(protocol.Options, entry.options, ("protocols", name, "options"))
 
 
+def _architectures(experiment: Experiment) -> Iterator[tuple[KeyPath, str]]:
+    """Yield the names of all networks, and where they are."""
+    for id_, teacher in experiment.teachers.items():
+        yield ("teachers", id_, "arch"), teacher.arch
+    for id_, pair in experiment.pairs.items():
+        yield ("pairs", id_, "student"), pair.student
+
+
 def _require_known(path: KeyPath, kind: str, name: str, known: Collection[str]) -> None:
     if name not in known:
         raise ParamsError(path, str(UnknownName(kind, name, known)))
@@ -89,15 +102,13 @@ def _references(
     experiment: Experiment,
 ) -> Iterator[tuple[KeyPath, str, Iterable[str], Collection[str]]]:
     """Yield all names that must be among known ones: path, kind, names, known names."""
-    architectures, known_methods = models.names(), methods.names()
+    known_methods = methods.names()
     teachers, pairs, entries = experiment.teachers, experiment.pairs, experiment.methods
     for id_, teacher in teachers.items():
-        yield ("teachers", id_, "arch"), "model", (teacher.arch,), architectures
         if teacher.data:
             yield ("teachers", id_, "data"), "data set", (teacher.data,), experiment.datasets
     for id_, pair in pairs.items():
         yield ("pairs", id_, "teacher"), "teacher", pair.teachers, teachers
-        yield ("pairs", id_, "student"), "model", (pair.student,), architectures
         yield ("pairs", id_, "methods"), "method entry", pair.methods, entries
         yield ("pairs", id_, "only"), "method entry", pair.only or (), entries
         yield ("pairs", id_, "without"), "method entry", pair.without, entries

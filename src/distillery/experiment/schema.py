@@ -16,7 +16,10 @@ def json_schema() -> dict[str, Any]:
     definitions = schema["$defs"]
     definitions["MethodEntry"]["properties"]["method"]["anyOf"][0]["enum"] = methods.names()
     for section, key in (("Teacher", "arch"), ("Pair", "student")):
-        definitions[section]["properties"][key]["enum"] = models.names()
+        named: dict[str, Any] = definitions[section]["properties"][key]
+        del named["type"]
+        # Networks of libraries, and one's own.
+        named["anyOf"] = [{"enum": models.names()}, {"type": "string", "pattern": "[/:]"}]
     entries, by_id = [], {}
     for name in methods.names():
         options = methods.load(name).Options.model_json_schema()

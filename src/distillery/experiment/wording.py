@@ -45,6 +45,12 @@ _BY_KIND = {
     "float": "must be a number",
     "bool": "must be true or false",
 }
+_MIXES = (
+    "there is none: a mixture of two images is no view of either, and the teacher cache has what "
+    "the teacher says of each view of each image, not of mixtures; see docs/params.md"
+)
+# What users of other tools look for.
+_EXCLUDED = dict.fromkeys(("mixup", "cutmix", "mixup_alpha", "cutmix_alpha"), _MIXES)
 _LISTS = {"tuple_type", "list_type", "set_type"}
 
 
@@ -68,6 +74,9 @@ def explain(error: ErrorDetails) -> str:
     kind, found = error["type"], error["input"]
     if kind == "missing":
         return "is missing"
+    excluded = kind == "unknown_key" and _EXCLUDED.get(error["ctx"]["key"])
+    if excluded:
+        return f"{error['ctx']['key']}: {excluded}"
     if kind in {"unknown_key", "value_error"}:
         message = error["msg"].removeprefix("Value error, ")
         return message[0].lower() + message[1:]

@@ -9,12 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from distillery.core.errors import UserError
+
+EVERYTHING = frozenset(
+    {
+        "logits",
+        "embedding",
+        "classifier",
+        "features",
+        "preactivations",
+        "blocks",
+        "last_map",
+        "class_maps",
+    }
+)
+"""All that a network can supply: ``Outputs``, and its last layer."""
 
 BlockHook = Callable[[Tensor], tuple[Tensor, ...]]
 """Gets the output (B, c, h, w) of a block; what it returns is kept instead."""
@@ -58,7 +72,8 @@ class ModelSpec:
         feature_shapes: (c, h, w) of each stage map, as ordered in ``Outputs.features``.
         parameters: number of parameters.
         block_shapes: (c, h, w) of each block's output, as ordered in ``Outputs.blocks``.
-        map_shape: (D, h, w) of ``Outputs.last_map``.
+        map_shape: (D, h, w) of ``Outputs.last_map``; None if it has no such map.
+        supplies: what methods can have of it; see ``Classifier.supplies``.
     """
 
     arch: str
@@ -70,6 +85,7 @@ class ModelSpec:
     parameters: int
     block_shapes: tuple[tuple[int, int, int], ...] = ()
     map_shape: tuple[int, int, int] | None = None
+    supplies: frozenset[str] = EVERYTHING
 
 
 class FeatureRecorder:
@@ -101,15 +117,26 @@ class FeatureRecorder:
 class Classifier(nn.Module):
     """A trunk that makes a map of the image, global average pooling, and a linear head.
 
-    A family defines ``trunk``, ``head_path`` and, where OFD is defined, ``preactivation_norms``.
+    A family defines ``trunk``, ``head_path`` and, where OFD is defined, ``preactivation_norms``. A
+    network whose embedding is no mean of a map defines ``encode`` instead of ``trunk``.
     """
 
-    head_path: ClassVar[str]
+    head_path: str
     """Dotted path of the final linear layer within the state dict."""
+    supplies: frozenset[str] = EVERYTHING
+    """What methods can have of it: fields of ``Outputs``, and ``classifier``, its last layer."""
 
     def trunk(self, images: Tensor, recorder: FeatureRecorder) -> Tensor:
         """Map images (B, channels, H, W) to the map (B, D, h, w) to pool, recording the stages."""
         raise NotImplementedError
+
+    def encode(self, images: Tensor, recorder: FeatureRecorder) -> tuple[Tensor | None, Tensor]:
+        """Map images (B, channels, H, W) to the last map (B, D, h, w) and the embedding (B, D).
+
+        There is no last map, but None, where the embedding is not its mean over the positions.
+        """
+        last = self.trunk(images, recorder)
+        return last, last.mean((2, 3))
 
     def forward(
         self,
@@ -126,8 +153,7 @@ class Classifier(nn.Module):
         ``blocks`` may be a function: the tensors it returns are then kept instead of each block.
         """
         recorder = FeatureRecorder(features=features, preactivations=preactivations, blocks=blocks)
-        last = self.trunk(images, recorder)
-        embedding = last.mean((2, 3))
+        last, embedding = self.encode(images, recorder)
         return Outputs(
             logits=self.head(embedding),
             embedding=embedding,
@@ -135,8 +161,12 @@ class Classifier(nn.Module):
             preactivations=tuple(recorder.preactivations),
             blocks=tuple(recorder.blocks),
             last_map=last if last_map else None,
-            class_maps=F.conv2d(last, self.head.weight[:, :, None, None]) if class_maps else None,
+            class_maps=self._class_maps(last) if class_maps and last is not None else None,
         )
+
+    def _class_maps(self, last: Tensor) -> Tensor:
+        """Apply the weights of the head at each position of the last map (B, D, h, w)."""
+        return F.conv2d(last, self.head.weight[:, :, None, None])
 
     @property
     def head(self) -> nn.Linear:
@@ -144,6 +174,16 @@ class Classifier(nn.Module):
         layer = self.get_submodule(self.head_path)
         assert isinstance(layer, nn.Linear)
         return layer
+
+    @property
+    def published(self) -> nn.Module:
+        """The module in which weights have the names under which they are published."""
+        return self
+
+    @property
+    def published_head(self) -> str:
+        """Path of the head in it."""
+        return self.head_path.removeprefix("" if self.published is self else "network.")
 
     @property
     def embedding_dim(self) -> int:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
+from distillery.core.errors import Diverged
 from distillery.data.augmentation import normalise
 from distillery.data.prepared import DataSetInfo, ImageSet
 from distillery.models.base import Classifier, Outputs
+from distillery.models.finite import first_improper_layer, first_improper_weight
 from distillery.models.predictions import Predictions
 
 # Pixels of a batch. On CPUs larger ones take up to twice as long: what a layer puts out leaves the
@@ -89,11 +91,41 @@ def infer(
         yield network(pixels, features=features)
 
 
-def predict(network: Classifier, images: ImageSet, info: DataSetInfo) -> Predictions:
-    """Return what a network says of a set of images, as they are."""
+def predict(
+    network: Classifier, images: ImageSet, info: DataSetInfo, name: str = "the network"
+) -> Predictions:
+    """Return what a network says of a set of images, as they are.
+
+    Args:
+        network: in evaluation mode, on the device of the images.
+        images: what to show it.
+        info: of the images as the network sees them.
+        name: of the network, for messages.
+
+    Raises:
+        Diverged: an output is not finite.
+    """
     batches = in_batches(len(images), batch_size(images))
     outputs = [
         (out.logits.cpu(), out.embedding.cpu()) for out in infer(network, images, info, batches)
     ]
-    logits, embedding = (torch.cat(parts).float().numpy() for parts in zip(*outputs, strict=True))
-    return Predictions(images.labels.cpu().numpy(), logits, embedding)
+    logits, embedding = (torch.cat(parts).float() for parts in zip(*outputs, strict=True))
+    if not logits.isfinite().all() or not embedding.isfinite().all():
+        raise not_finite(network, normalised(images, info, batches), name)
+    return Predictions(images.labels.cpu().numpy(), logits.numpy(), embedding.numpy())
+
+
+def not_finite(network: Classifier, shown: Iterable[Tensor], name: str) -> Diverged:
+    """Return the error for a network whose outputs are not finite: it names weight or layer.
+
+    Args:
+        network: in evaluation mode.
+        shown: batches of images (B, C, H, W), normalised.
+        name: of the network.
+    """
+    weight = first_improper_weight(network)
+    if weight:
+        return Diverged(f"{name}: its outputs are not finite, since weight {weight}")
+    layers = (first_improper_layer(network, pixels) for pixels in shown)
+    layer = next((each for each in layers if each), "none alone")
+    return Diverged(f"{name}: its outputs are not finite; the first such layer is '{layer}'")

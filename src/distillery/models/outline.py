@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -10,21 +11,30 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from distillery.models import registry
+from distillery.models.naming import defined_elsewhere
 
 if TYPE_CHECKING:
     from distillery.models.base import Classifier
 
 
-def outline(arch: str, *, num_classes: int, in_channels: int = 3) -> Classifier:
-    """Return a network whose weights are whatever was in memory; no random numbers are drawn.
+def outline(
+    arch: str, *, num_classes: int, in_channels: int = 3, image_size: int = 32
+) -> Classifier:
+    """Return a network whose weights do not matter; torch's generator stays as it is.
+
+    Those of our own families are whatever was in memory.
 
     On the meta device, torch would load its compiler, which takes more than a second.
 
     Raises:
         UserError: there is no such architecture.
     """
-    with torch.random.fork_rng(devices=()), _Unfilled():
-        return registry.build(arch, num_classes=num_classes, in_channels=in_channels)
+    # Others draw their weights anew until they like them.
+    filling = nullcontext() if defined_elsewhere(arch) else _Unfilled()
+    with torch.random.fork_rng(devices=()), filling:
+        return registry.build(
+            arch, num_classes=num_classes, in_channels=in_channels, image_size=image_size
+        )
 
 
 class _Unfilled(TorchFunctionMode):

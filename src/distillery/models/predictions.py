@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from distillery.core.columns import as_column, as_matrix
+from distillery.core.errors import DamagedArtifact
 
 if TYPE_CHECKING:
     from distillery.runs.artifact import Artifact
@@ -33,6 +34,16 @@ class Predictions(NamedTuple):
     logits: np.ndarray
     embedding: np.ndarray
 
+    @property
+    def top1(self) -> float:
+        """Accuracy in percent."""
+        return 100 * float((self.logits.argmax(axis=1) == self.labels).mean())
+
+    @property
+    def chance(self) -> float:
+        """Accuracy in percent of always naming the most frequent class."""
+        return 100 * float(np.bincount(self.labels).max() / len(self.labels))
+
 
 def write(folder: Path, predictions: Predictions) -> None:
     """Write predictions into a run directory, in the order of the test set."""
@@ -48,8 +59,24 @@ def write(folder: Path, predictions: Predictions) -> None:
 
 
 def read(trained: Artifact) -> Predictions:
-    """Read the predictions of a trained or imported network."""
-    table = pq.read_table(trained.file(_FILE))
-    return Predictions(
+    """Read the predictions of a trained or imported network.
+
+    Raises:
+        DamagedArtifact: they are not finite, as no stage writes them.
+    """
+    return _read(trained.file(_FILE))
+
+
+def read_from(folder: Path) -> Predictions:
+    """Read predictions from a folder that a run is being written into."""
+    return _read(folder / _FILE)
+
+
+def _read(path: Path) -> Predictions:
+    table = pq.read_table(path)
+    found = Predictions(
         table["label"].to_numpy(), as_matrix(table["logits"]), as_matrix(table["embedding"])
     )
+    if not np.isfinite(found.logits).all() or not np.isfinite(found.embedding).all():
+        raise DamagedArtifact(f"{path}: holds values that are not finite; make the run again")
+    return found

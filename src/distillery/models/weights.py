@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,18 +12,43 @@ from safetensors.torch import load_file, save_file
 from distillery.data.info import DataSetInfo
 from distillery.models import registry
 from distillery.models.base import Classifier
-from distillery.models.settings import architecture_of
+from distillery.models.settings import Architecture, architecture_of
 
 if TYPE_CHECKING:
     from distillery.runs.artifact import Artifact
 
 WEIGHTS = "model.safetensors"
+CLASSES = "classes"
+"""What the names of the classes are filed under beside the weights, as a JSON list."""
 
 
-def save_network(network: Classifier, path: Path) -> None:
-    """Write the weights of a network; equal weights give equal bytes."""
+def save_network(network: Classifier, path: Path, classes: Sequence[str]) -> None:
+    """Write weights and the names of the classes; the same of both gives equal bytes."""
     tensors = {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+    names = json.dumps(list(classes), ensure_ascii=False)
+    save_file(
+        {name: tensor.contiguous() for name, tensor in tensors.items()}, path, {CLASSES: names}
+    )
+
+
+def new_network(architecture: Architecture, info: DataSetInfo) -> Classifier:
+    """Return a network with random weights, drawn from torch's global generator.
+
+    Args:
+        architecture: which one.
+        info: description of its whole data set, also where the network sees some channels alone.
+
+    Raises:
+        UserError: there is no such architecture, or the code of an own one has changed.
+    """
+    seen = architecture.seen(info)
+    return registry.build(
+        architecture.arch,
+        num_classes=len(seen.classes),
+        in_channels=seen.shape[2],
+        image_size=seen.shape[0],
+        source=architecture.source,
+    )
 
 
 def load_network(trained: Artifact, info: DataSetInfo) -> Classifier:
@@ -35,9 +62,7 @@ def load_network(trained: Artifact, info: DataSetInfo) -> Classifier:
         DamagedArtifact: the weights are missing or differ from the manifest.
         UserError: there is no such architecture any more.
     """
-    info = info.of_channels(channels_of(trained))
-    arch = architecture_of(trained).arch
-    network = registry.build(arch, num_classes=len(info.classes), in_channels=info.shape[2])
+    network = new_network(architecture_of(trained), info)
     network.load_state_dict(load_file(trained.file(WEIGHTS)))
     return network.eval().requires_grad_(False)
 

@@ -127,11 +127,13 @@ class _Planner:
 
     def _outside(self) -> Iterator[OutsideFile]:
         for name, teacher in self._experiment.teachers.items():
-            if teacher.checkpoint:
+            wanted = teacher.checkpoint or teacher.weights
+            if wanted:
+                key = "checkpoint" if teacher.checkpoint else "weights"
                 yield OutsideFile(
-                    key=f"teachers.{name}.checkpoint",
-                    name=teacher.checkpoint.file,
-                    sha256=teacher.checkpoint.sha256,
+                    key=f"teachers.{name}.{key}",
+                    name=wanted.file,
+                    sha256=wanted.sha256,
                     run=self._runs.teacher(name).location,
                 )
 

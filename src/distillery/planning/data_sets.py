@@ -19,6 +19,7 @@ from distillery.experiment.data import Data
 from distillery.experiment.errors import KeyPath, ParamsError
 from distillery.experiment.experiment import Experiment
 from distillery.experiment.overrides import SplitOverride, TrainingOverride
+from distillery.experiment.teachers import Teacher
 from distillery.models.base import ModelSpec
 from distillery.models.spec import describe
 from distillery.planning.merging import merged
@@ -239,10 +240,21 @@ def check_channels(experiment: Experiment, data_sets: DataSets) -> None:
     for name, teacher in teachers.items():
         path: KeyPath = ("teachers", name, "channels")
         _check_channels(data_sets, teacher.data_set, teacher.channels, path)
+        _check_normalisation(data_sets, name, teacher)
     for name, pair in experiment.pairs.items():
         # Students see the images of their teachers, which have one data set in common.
         data, path = teachers[pair.teachers[0]].data_set, ("pairs", name, "channels")
         _check_channels(data_sets, data, pair.channels, path)
+
+
+def _check_normalisation(data_sets: DataSets, name: str, teacher: Teacher) -> None:
+    own = teacher.own_normalisation
+    seen = len(teacher.channels) if teacher.channels else data_sets.channels(teacher.data_set)
+    if own and seen and len(own.mean) != seen:
+        raise ParamsError(
+            ("teachers", name, "normalisation"),
+            f"it is of {len(own.mean)} channel(s), but the teacher sees {seen}",
+        )
 
 
 def _check_channels(data_sets: DataSets, name: str, channels: Channels, path: KeyPath) -> None:

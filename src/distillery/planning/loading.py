@@ -3,8 +3,8 @@
 A plan depends on the params file, on the code and on the contents of raw data alone. It is kept
 under the digest of the first two: methods and models need torch, whose import would otherwise slow
 down every call. What is kept is never believed: a plan that is not what was written to the bit, in
-which a run's key is not that of its settings, inputs and code, or whose raw data are others by now
-is made anew.
+which a run's key is not that of its settings, inputs and code, or whose raw data or own networks
+are others by now is made anew.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from distillery.core.errors import UserError
 from distillery.core.files import write_atomically
 from distillery.data.card import Look
 from distillery.data.settings import Source
+from distillery.models.naming import source_of
 from distillery.planning.plan import OutsideFile, Plan
 from distillery.runs.artifact import is_complete
 from distillery.runs.fingerprint import source_digest
@@ -57,7 +58,18 @@ def _kept(file: Path, made_of: str) -> Plan | None:
         plan = Plan.model_validate_json(content)
     except (OSError, ValueError):
         return None
-    return plan if plan.has_own_keys else None
+    return plan if plan.has_own_keys and _has_present_code(plan) else None
+
+
+def _has_present_code(plan: Plan) -> bool:
+    """Tell whether the user's own networks are still those that the plan was made of."""
+    networks = {
+        (run.settings.get("arch"), run.settings.get("source")) for run in plan.runs.values()
+    }
+    try:
+        return all(source == source_of(arch) for arch, source in networks if arch and source)
+    except UserError:
+        return False
 
 
 def _is_current(plan: Plan, params: Path, data: Path) -> bool:

@@ -16,6 +16,7 @@ from distillery.experiment.experiment import Experiment
 from distillery.experiment.overrides import SplitOverride
 from distillery.experiment.teachers import Checkpoint, Teacher
 from distillery.models import registry as models
+from distillery.models.naming import short, source_of
 from distillery.planning.data_sets import DataSets
 from distillery.planning.memory import remembered
 from distillery.planning.merging import merged
@@ -70,7 +71,7 @@ def imported_run(prepared: Run, settings: imported.Settings) -> Run:
     """Return the run that imports a checkpoint for a prepared data set."""
     return planned_run(
         "import-teacher",
-        f"{prepared.slug}-{settings.arch}-imported",
+        f"{prepared.slug}-{short(settings.arch)}-imported",
         settings.model_dump(mode="json"),
         {"prepared": prepared},
         (models.module_of(settings.arch),),
@@ -194,7 +195,7 @@ class Runs:
         modules: tuple[str, ...],
     ) -> Run:
         source = self.data_sets.settings(student.data).source
-        slug = f"{source}-{settings['arch']}-{settings['method']}-s{seed}{suffix}"
+        slug = f"{source}-{short(settings['arch'])}-{settings['method']}-s{seed}{suffix}"
         shown = self.data_sets.images(student.data, student.split)
         is_short = shown is not None and shown * student.training.epochs <= _SHORT
         return self.add(stage, slug, settings, inputs, modules, is_short=is_short)
@@ -205,6 +206,7 @@ class Runs:
         """Return plain settings, inputs and modules of a student's training."""
         settings = DistillationSettings(
             arch=student.arch,
+            source=source_of(student.pair.student),
             seed=seed,
             channels=student.pair.channels,
             method=student.method_name,
@@ -241,7 +243,10 @@ class Runs:
             arch=teacher.arch,
             file=checkpoint.file,
             sha256=checkpoint.sha256,
+            at_chance=checkpoint.at_chance,
+            source=source_of(teacher.arch),
             channels=teacher.channels,
+            normalisation=teacher.own_normalisation,
         )
         return self._added(imported_run(self.prepared(teacher.data_set), settings))
 
@@ -249,8 +254,11 @@ class Runs:
         data, training = teacher.data_set, self.teacher_training(name)
         settings = trained.Settings(
             arch=teacher.arch,
+            source=source_of(teacher.arch),
             seed=teacher.seed,
             channels=teacher.channels,
+            normalisation=teacher.own_normalisation,
+            start=teacher.start,
             views=self._views(data, training, teacher.seed),
             **self._common(data, training),
         )
@@ -262,7 +270,7 @@ class Runs:
         processes = self._experiment.compute.processes
         self.data_sets.check_batches(data, split, training, processes, ("training",))
         inputs = {"prepared": self.prepared(data), "split": self._split(data, split)}
-        slug = f"{own.source}-{teacher.arch}-s{teacher.seed}"
+        slug = f"{own.source}-{short(teacher.arch)}-s{teacher.seed}"
         modules = (models.module_of(teacher.arch),)
         return self.add("train-teacher", slug, settings.model_dump(mode="json"), inputs, modules)
 
@@ -286,7 +294,7 @@ class Runs:
             "teacher": self.teacher(name, student.split_of_teachers),
         }
         source = self.data_sets.settings(student.data).source
-        slug = f"{source}-{teacher.arch}-s{teacher.seed}-v{views.slots}"
+        slug = f"{source}-{short(teacher.arch)}-s{teacher.seed}-v{views.slots}"
         modules = (models.module_of(teacher.arch),)
         return self.add("embed", slug, settings.model_dump(mode="json"), inputs, modules)
 

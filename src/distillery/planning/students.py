@@ -19,6 +19,7 @@ from distillery.experiment.pairs import Pair
 from distillery.methods import registry as methods
 from distillery.methods.base import Method, Weights
 from distillery.methods.kd import KD
+from distillery.models.base import ModelSpec
 from distillery.planning.data_sets import DataSets
 from distillery.planning.merging import deep_merged, last_given, merged
 from distillery.planning.variants import Variant
@@ -265,6 +266,7 @@ def _checked_arch(
     if student.combination == "joint":
         dim = sum(spec.embedding_dim for spec in specs)
         specs = [replace(specs[0], embedding_dim=dim)]
+    _require_supplied(student, student_spec, specs, path)
     for spec in specs:
         try:
             student.method.check(student.options, student_spec, spec)
@@ -274,3 +276,32 @@ def _checked_arch(
     if archs != {student.arch} and len(specs) > 1:
         raise ParamsError(path, f"'{student.method_name}' takes its head from one teacher alone")
     return archs.pop()
+
+
+_CALLED = {
+    "features": "feature maps of stages",
+    "preactivations": "maps before their ReLU, behind a BatchNorm",
+    "blocks": "outputs of all blocks",
+    "last_map": "a last map whose mean is the embedding",
+    "class_maps": "class activation maps, of a last map whose mean is the embedding",
+}
+
+
+def _require_supplied(
+    student: Student, spec: ModelSpec, teachers: Sequence[ModelSpec], path: KeyPath
+) -> None:
+    """Check that the networks have what the method needs of them.
+
+    Raises:
+        ParamsError: one lacks something.
+    """
+    method = student.method
+    roles = [("student", spec, method.needs | method.student_needs)]
+    roles += [("teacher", teacher, method.needs) for teacher in teachers]
+    for role, network, needs in roles:
+        for need in sorted(needs - network.supplies):
+            raise ParamsError(
+                path,
+                f"'{student.method_name}' needs {_CALLED.get(need, need)}, which {role} "
+                f"{network.arch} does not give; choose another network or another method",
+            )

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = ("distillery", "torch", "torchvision", "accelerate", "numpy", "pyarrow")
+_PACKAGES = ("distillery", "torch", "torchvision", "timm", "accelerate", "numpy", "pyarrow")
 
 
 class Recorder:

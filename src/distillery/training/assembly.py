@@ -91,6 +91,7 @@ def assemble(
         gather=gather,
         combination=settings.ensemble or "mean",
         joint_temperature=settings.joint_temperature,
+        label_smoothing=settings.training.label_smoothing,
     )
 
 

@@ -55,6 +55,7 @@ class Distiller(nn.Module):
         gather: Gather | None = None,
         combination: Combination = "mean",
         joint_temperature: float | None = None,
+        label_smoothing: float = 0.0,
     ) -> None:
         """Put them together.
 
@@ -68,6 +69,7 @@ class Distiller(nn.Module):
             combination: how several teachers' terms are combined.
             joint_temperature: with it, several teachers are one whose softmax at this temperature
                 is the mean of the teachers' ones.
+            label_smoothing: of cross-entropy.
         """
         super().__init__()
         self.student = student
@@ -77,6 +79,7 @@ class Distiller(nn.Module):
         self._gather = gather
         self._combination = combination
         self._joint_temperature = joint_temperature
+        self._label_smoothing = label_smoothing
         self._run_student = run_network
 
     def compile_student(self) -> None:
@@ -118,7 +121,8 @@ class Distiller(nn.Module):
         with torch.autocast(images.device.type, enabled=False):
             student = _in_single_precision(student)
             logits = student.logits[:: self.method.n_views]
-            terms = {"ce": F.cross_entropy(logits, batch.labels)}
+            smoothing = self._label_smoothing
+            terms = {"ce": F.cross_entropy(logits, batch.labels, label_smoothing=smoothing)}
             loss = self.weights.ce * terms["ce"]
             if self.kd:
                 terms |= self._kd_term(Outputs(logits, student.embedding), teachers, batch)

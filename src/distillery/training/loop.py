@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,13 +15,15 @@ from torch import Tensor, nn
 
 from distillery.core.errors import Diverged, Interrupted
 from distillery.core.progress import Progress
+from distillery.core.randomness import seed_for
 from distillery.core.signals import on_request_to_end
 from distillery.models.base import Classifier, Outputs
+from distillery.models.finite import first_improper_weight
 from distillery.training import checkpoint, distributed
 from distillery.training.checkpoint import TrainingState
 from distillery.training.distiller import Distiller, StepOutput, run_teachers
 from distillery.training.loader import Item, ViewLoader
-from distillery.training.optimizer import sgd
+from distillery.training.optimizer import new_optimizer
 from distillery.training.schedule import learning_rate, step_decay
 from distillery.training.settings import Training
 from distillery.training.step import training_step
@@ -71,6 +72,7 @@ class Loop:
         teachers: Sequence[Classifier] = (),
         evaluate: Evaluate,
         scratch: Path,
+        name: str = "the network",
     ) -> None:
         self.accelerator = accelerator
         self.distiller = distiller
@@ -79,13 +81,14 @@ class Loop:
         self.teachers = teachers
         self.evaluate = evaluate
         self.scratch = scratch
+        self.name = name
         self.state = TrainingState()
         self._stop = False
         self._saved_at = time.monotonic()
         self._started_at = time.monotonic()
 
     def run(self) -> TrainingState:
-        """Train to the end, or until a signal asks to stop or the loss is not finite."""
+        """Train to the end, or until a signal asks to stop or a number is not finite."""
         phases = self._phases()
         saved = checkpoint.load(self.scratch)
         if saved:
@@ -136,7 +139,7 @@ class Loop:
 
     def _run_phase(self, phase: Phase, saved: dict[str, Any] | None, progress: Progress) -> None:
         # The optimiser skips what has no gradient, such as parts frozen after pre-training.
-        optimizer = sgd(phase.parameters, self.settings, phase.rate(0))
+        optimizer = new_optimizer(phase.parameters, self.settings, phase.rate(0))
         if saved:
             optimizer.load_state_dict(saved["optimizer"])
             if saved["scaler"] and self.accelerator.scaler:
@@ -176,9 +179,21 @@ class Loop:
             self.state.batch += 1
             self.state.step += 1
             if self._must_save():
-                self.state.sums = sums.read()
+                self._read(sums)
                 self._save_or_stop(optimizer)
+        self._read(sums)
+
+    def _read(self, sums: EpochSums) -> None:
+        """Take over the sums of the epoch so far.
+
+        Raises:
+            Diverged: a loss term is not finite.
+        """
         self.state.sums = sums.read()
+        wrong = sums.not_finite()
+        if wrong:
+            begun = self.state.batch - sums.steps
+            raise self._diverged(f"the loss term '{wrong.term}' is", begun + wrong.step)
 
     def _step(self, phase: Phase, model: nn.Module, optimizer: Any, item: Item) -> StepOutput:
         """Do one step.
@@ -186,6 +201,9 @@ class Loop:
         Raises:
             Diverged: it fails, and the weights are not finite.
         """
+        # What layers draw, as dropout, is the same whether or not a run was interrupted.
+        rank = self.accelerator.process_index
+        torch.manual_seed(seed_for(self.loader.seed, "layers", self.state.step, rank))
         try:
             return training_step(
                 self.distiller,
@@ -195,19 +213,27 @@ class Loop:
                 partial(self._teach, item),
                 model=model,
                 backward=self.accelerator.backward,
+                clip=self._clip(phase),
                 pretraining=phase.name == "pretrain",
             )
         except (RuntimeError, ValueError):
             # Decompositions and draws, for example, refuse numbers that are not finite.
             if all(weight.isfinite().all() for weight in self.distiller.parameters()):
                 raise
-            raise self._diverged("weights are") from None
+            raise self._diverged("weights are", self.state.batch) from None
 
-    def _diverged(self, what: str) -> Diverged:
+    def _diverged(self, what: str, batch: int) -> Diverged:
+        """Return the error for numbers that are not finite in a batch (from 0) of this epoch."""
         return Diverged(
-            f"{what} not finite in epoch {self.state.epoch + 1}: "
+            f"{self.name}: {what} not finite in epoch {self.state.epoch + 1}, step {batch + 1}: "
             "lower training.lr or the method's weight"
         )
+
+    def _clip(self, phase: Phase) -> Callable[[], object] | None:
+        """Return what scales down the gradients, in mixed precision those behind the scaler."""
+        if self.settings.clip_norm is None:
+            return None
+        return partial(self.accelerator.clip_grad_norm_, phase.parameters, self.settings.clip_norm)
 
     def _teach(self, item: Item, images: Tensor) -> Sequence[Outputs]:
         """Return the cached outputs of the teachers, or run them."""
@@ -227,7 +253,7 @@ class Loop:
         """Return the means of the epoch's metrics and, when due, the accuracies.
 
         Raises:
-            Diverged: the loss is not finite.
+            Diverged: a weight or an output is not finite.
         """
         sums = torch.tensor(
             list(self.state.sums.values()), dtype=torch.float64, device=self.accelerator.device
@@ -237,9 +263,9 @@ class Loop:
         totals = dict(zip(self.state.sums, sums.tolist(), strict=True))
         images = totals.pop(IMAGES)
         metrics = {name: value / images for name, value in totals.items()}
-        wrong = next((name for name, value in metrics.items() if not math.isfinite(value)), None)
+        wrong = first_improper_weight(self.distiller)
         if wrong:
-            raise self._diverged(f"the loss term '{wrong}' is")
+            raise self._diverged(f"weight {wrong}; it is", self.state.batch - 1)
         epoch = self.state.epoch + 1
         due = epoch % self.settings.evaluate_every == 0 or epoch == phase.epochs
         if due and phase.name == "train":
@@ -247,7 +273,14 @@ class Loop:
             if self.accelerator.num_processes > 1:
                 # Each process has normalised its own images last.
                 distributed.agree(self.distiller.student)
-            metrics.update(self.evaluate(self.distiller.student))
+            try:
+                metrics.update(self.evaluate(self.distiller.student))
+            except Diverged as error:
+                at = f"after epoch {epoch}, step {self.state.batch}"
+                raise Diverged(
+                    f"{error}, {at}: lower training.lr, train longer, or measure later "
+                    "(training.evaluate_every)"
+                ) from None
         return metrics
 
     def _must_save(self) -> bool:

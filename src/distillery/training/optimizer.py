@@ -4,33 +4,38 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
+from torch.optim import Optimizer
 
 from distillery.training.settings import Training
 
 
-class _SGD(torch.optim.SGD):
-    """SGD without torch's wrappers that import its compiler, which takes a second, to step past it.
+def _plain(kind: type[Optimizer]) -> Any:
+    """Return an optimiser without torch's wrappers that import its compiler, for a second.
 
     The optimiser is never compiled, so that these wrappers have nothing to do.
     """
-
-    add_param_group = inspect.unwrap(torch.optim.SGD.add_param_group)
-    load_state_dict = inspect.unwrap(torch.optim.SGD.load_state_dict)
-    state_dict = inspect.unwrap(torch.optim.SGD.state_dict)
-    zero_grad = inspect.unwrap(torch.optim.SGD.zero_grad)
-    step = torch.no_grad()(inspect.unwrap(torch.optim.SGD.step))
-
-
-def sgd(parameters: Iterable[nn.Parameter], settings: Training, lr: float) -> torch.optim.SGD:
-    """Return stochastic gradient descent with momentum and weight decay, as the papers use it."""
-    return _SGD(
-        parameters,
-        lr=lr,
-        momentum=settings.momentum,
-        nesterov=settings.nesterov,
-        weight_decay=settings.weight_decay,
-        fused=True,
+    names = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
+    bare = {name: inspect.unwrap(getattr(kind, name)) for name in names}
+    return type(
+        kind.__name__, (kind,), {**bare, "step": torch.no_grad()(inspect.unwrap(kind.step))}
     )
+
+
+_SGD = _plain(torch.optim.SGD)
+_ADAMW = _plain(torch.optim.AdamW)
+
+
+def new_optimizer(parameters: Iterable[nn.Parameter], settings: Training, lr: float) -> Optimizer:
+    """Return the optimiser that the settings name, with weight decay on everything."""
+    common: dict[str, Any] = {"lr": lr, "weight_decay": settings.weight_decay, "fused": True}
+    made: Optimizer
+    if settings.optimizer == "adamw":
+        made = _ADAMW(parameters, betas=(settings.momentum, settings.beta2), **common)
+    else:
+        # As the papers use it.
+        made = _SGD(parameters, momentum=settings.momentum, nesterov=settings.nesterov, **common)
+    return made

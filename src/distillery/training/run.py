@@ -22,11 +22,18 @@ from distillery.data.prepared import DataSetInfo, ImageSet, load, load_training
 from distillery.data.settings import Split
 from distillery.embeddings.reader import EmbeddingCache
 from distillery.embeddings.views import ViewSchedule
-from distillery.models import predictions, registry
+from distillery.models import predictions
 from distillery.models.base import Classifier, ModelSpec
-from distillery.models.inference import batch_size, in_batches, infer, predict
+from distillery.models.inference import (
+    batch_size,
+    in_batches,
+    infer,
+    normalised,
+    not_finite,
+    predict,
+)
 from distillery.models.spec import describe
-from distillery.models.weights import WEIGHTS, save_network
+from distillery.models.weights import WEIGHTS, new_network, save_network
 from distillery.training import distributed
 from distillery.training.checkpoint import TrainingState
 from distillery.training.distiller import Distiller
@@ -62,8 +69,10 @@ def open_run(work: Workspace, settings: NetworkSettings, *, reads_test: bool = T
         name: part.of_channels(settings.channels).to(accelerator.device)
         for name, part in images.items()
     }
-    info = DataSetInfo.load(prepared).of_channels(settings.channels)
-    return TrainingRun(work, settings, accelerator, info, seen.pop("train"), seen)
+    whole = DataSetInfo.load(prepared)
+    return TrainingRun(
+        work, settings, accelerator, whole, settings.seen(whole), seen.pop("train"), seen
+    )
 
 
 @dataclass(frozen=True)
@@ -74,7 +83,8 @@ class TrainingRun:
         work: inputs and folders.
         settings: how it is trained.
         accelerator: device, precision and processes.
-        info: description of the data set, as the network sees it.
+        whole: description of the data set.
+        info: the same as the network sees it.
         images: training images on the device.
         held_out: test images, if they are read, and validation images if any were held out, by
             name.
@@ -83,18 +93,21 @@ class TrainingRun:
     work: Workspace
     settings: NetworkSettings
     accelerator: Accelerator
+    whole: DataSetInfo
     info: DataSetInfo
     images: ImageSet
     held_out: dict[str, ImageSet]
 
+    @property
+    def name(self) -> str:
+        """What messages call the network."""
+        method = getattr(self.settings, "method", None)
+        return f"{self.settings.arch} by '{method}'" if method else self.settings.arch
+
     def new_network(self) -> Classifier:
         """Return the network to train, the same for all methods."""
         torch.manual_seed(seed_for(self.settings.seed, "network"))
-        return registry.build(
-            self.settings.arch,
-            num_classes=len(self.info.classes),
-            in_channels=self.info.shape[2],
-        )
+        return new_network(self.settings, self.whole)
 
     def describe(self, arch: str) -> ModelSpec:
         """Describe a network for the images that are shown in training."""
@@ -141,6 +154,7 @@ class TrainingRun:
             teachers=teachers,
             evaluate=self.accuracies,
             scratch=self.work.scratch,
+            name=self.name,
         ).run()
         if caches:
             waited = sum(cache.waited for cache in caches)
@@ -162,8 +176,10 @@ class TrainingRun:
         if not self.accelerator.is_main_process:
             return
         work = self.work
-        save_network(network, work.out / WEIGHTS)
-        predictions.write(work.out, predict(network.eval(), self.held_out["test"], self.info))
+        said = predict(network.eval(), self.held_out["test"], self.info, self.name)
+        save_network(network, work.out / WEIGHTS, self.info.classes)
+        predictions.write(work.out, said)
+        work.record["chance_top1"] = said.chance
         pq.write_table(history_table(state), work.out / "history.parquet")
         diagnostics = diagnostics_table(state)
         if len(diagnostics):
@@ -177,11 +193,16 @@ class TrainingRun:
         rank, processes = self.accelerator.process_index, self.accelerator.num_processes
         batches = in_batches(len(images), batch_size(images))[rank::processes]
         correct = torch.zeros((), dtype=torch.float64, device=self.accelerator.device)
+        finite = torch.ones((), dtype=torch.bool, device=self.accelerator.device)
         with self.accelerator.autocast():
             outputs = infer(network, images, self.info, batches)
             for rows, out in zip(batches, outputs, strict=True):
                 labels = images.labels[rows.to(correct.device)]
                 correct += (out.logits.argmax(dim=1) == labels).sum()
+                finite &= out.logits.isfinite().all()
+            # NaN would count as class 0.
+            if not finite:
+                raise not_finite(network, normalised(images, self.info, batches), self.name)
         if processes > 1:
             correct = self.accelerator.reduce(correct)
         return 100 * correct.item() / len(images)

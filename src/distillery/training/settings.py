@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -13,6 +14,7 @@ from distillery.methods import registry as methods
 from distillery.methods.base import Weights
 from distillery.models.settings import Architecture
 
+_BETA2 = 0.999
 Milestone = Annotated[int, Field(ge=1)]
 Combination = Literal["mean", "sum", "joint"]
 
@@ -38,12 +40,23 @@ class Training(FrozenModel):
     """Factor of the step decay."""
     warmup_epochs: int = Field(default=0, ge=0)
     """Epochs of linear warm-up from zero."""
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    """Stochastic gradient descent with momentum, or AdamW (Loshchilov and Hutter, 2019), which
+    wants other rates and decays: 0.001 and 0.05 are usual."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
-    """Momentum of SGD."""
+    """Momentum of SGD; the first beta of AdamW."""
+    beta2: float = Field(default=_BETA2, ge=0, lt=1)
+    """The second beta of AdamW."""
     nesterov: bool = False
     """Nesterov's form of the momentum."""
     weight_decay: float = Field(default=5e-4, ge=0)
     """L2 penalty on everything that is trained, heads and batch normalisation included."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the label that cross-entropy spreads evenly over all classes (Szegedy et al., 2016);
+    the logged `ce` is then the smoothed one."""
+    clip_norm: float | None = Field(default=None, gt=0)
+    """Largest norm of the gradient of everything that is trained, which is scaled down to it; as it
+    is when not given."""
     evaluate_every: int = Field(default=1, ge=1)
     """Epochs between two measurements on the test set; the last epoch is always measured."""
 
@@ -62,6 +75,10 @@ class Training(FrozenModel):
             )
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov needs a momentum above 0")
+        if self.nesterov and self.optimizer == "adamw":
+            raise ValueError("nesterov is a form of SGD's momentum; adamw has none")
+        if self.beta2 != _BETA2 and self.optimizer == "sgd":
+            raise ValueError("beta2 is AdamW's; optimizer 'sgd' has no use for it")
         return self
 
     @property
@@ -100,6 +117,12 @@ class NetworkSettings(Architecture):
     """How training images are varied, with nothing left open."""
     views: ViewOrder
     """Which view of each image an epoch shows."""
+
+
+def network_settings(settings: Mapping[str, Any]) -> NetworkSettings:
+    """Return what the settings of any run that trains a network have in common with others."""
+    known = {name: settings[name] for name in NetworkSettings.model_fields if name in settings}
+    return NetworkSettings.model_validate(known)
 
 
 class DistillationSettings(NetworkSettings):

@@ -24,6 +24,7 @@ def training_step(
     *,
     model: nn.Module | None = None,
     backward: Callable[[Tensor], object] = Tensor.backward,
+    clip: Callable[[], object] | None = None,
     pretraining: bool = False,
 ) -> StepOutput:
     """Do one step: views, teachers, student and loss, gradients, update.
@@ -36,11 +37,14 @@ def training_step(
         teach: gives the teachers' outputs; none where there is no teacher.
         model: the distiller as several processes share it; itself when not given.
         backward: computes the gradients of a loss (), scaled in mixed precision.
+        clip: scales down the gradients that ``backward`` has left.
         pretraining: whether it is a step of the method's own first stage.
     """
     views = distiller.method.make_views(images, batch.step)
     output: StepOutput = (model or distiller)(views, teach(views), batch, pretraining=pretraining)
     backward(output.loss)
+    if clip:
+        clip()
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     distiller.after_step()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from distillery.data.info import DataSetInfo
 from distillery.embeddings.reader import EmbeddingCache
+from distillery.models.renormalised import renormalised
 from distillery.models.settings import architecture_of
 from distillery.models.weights import load_network
 from distillery.training import distributed
@@ -48,7 +49,10 @@ def distil(
     info, index = DataSetInfo.load(inputs["prepared"]), training.images.index.cpu().numpy()
     caches = [EmbeddingCache(each, index) for each in numbered(inputs, "embeddings")]
     taught_by = numbered(inputs, "teacher")
-    live = [load_network(each, info) for each in taught_by]
+    live = [
+        renormalised(load_network(each, info), training.info, architecture_of(each).seen(info))
+        for each in taught_by
+    ]
     heads = [load_network(each, info).head for each in numbered(inputs, "classifier")]
     teachers = [
         Teacher(training.describe(cache.arch), head=head)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,6 +19,7 @@ from distillery.reporting.figures.style import make_styles, theme
 from distillery.reporting.formatting import of_one_seed
 from distillery.reporting.page import html
 from distillery.reporting.results.collected import TEACHER, Results, records
+from distillery.reporting.results.doubts import doubts
 from distillery.reporting.sections import registry as sections
 from distillery.reporting.settings import ReportSettings
 from distillery.reporting.tables import comparisons, standard, writing
@@ -38,6 +40,8 @@ def build(report: ReportSettings, key: str, collected: Artifact, folder: Path) -
         folder: where to write. Tables and figures of an earlier report are removed.
     """
     results = Results.read(report, collected)
+    for doubt in doubts(results):
+        print(f"distillery: {doubt}", file=sys.stderr)
     expected = files.expected(report)
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Beside the folder, so that files can be renamed into it.

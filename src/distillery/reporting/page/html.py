@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from distillery.reporting import files
 from distillery.reporting.formatting import counted
 from distillery.reporting.results.collected import Results
+from distillery.reporting.results.doubts import doubts
 from distillery.reporting.sections import registry as sections
 from distillery.reporting.tables import standard
 
@@ -53,6 +54,7 @@ def render(
         metrics=results.metrics,
         networks=counted(results.runs["key"].nunique(), "run"),
         adopted=counted(adopted, "run") if adopted else "",
+        doubts=doubts(results),
         remarks=[
             remark
             for entry, settings in results.report.sections.items()

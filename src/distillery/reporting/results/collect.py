@@ -113,5 +113,6 @@ def _tidy(row: Row, inputs: Mapping[str, Artifact]) -> dict[str, Any]:
     tidy["images_per_second"] = record.get("images_per_second")
     tidy["peak_memory_mb"] = record["peak_memory_mb"]
     tidy["device"] = record.get("device")
+    tidy["chance_top1"] = record.get("chance_top1")
     tidy["adopted"] = network.adoption
     return tidy

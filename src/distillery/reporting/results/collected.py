@@ -29,7 +29,10 @@ TEACHER = ""
 _DIAGNOSTICS = ("run", "epoch", "name", "row", "column", "value")
 _IDENTITY = ("table", "pair", "method", "title", "variant", "key")
 # What imported networks, for example, do not have.
-_NUMBERS = (LAST, BEST, "best_epoch", "epochs", "seconds", "peak_memory_mb", "images_per_second")
+_NUMBERS = (
+    *(LAST, BEST, "best_epoch", "epochs", "chance_top1"),
+    *("seconds", "peak_memory_mb", "images_per_second"),
+)
 
 
 class PairNames(NamedTuple):

@@ -1,0 +1,1 @@
+"""Networks that are defined elsewhere: by timm, by torchvision, or in a file of the user's own."""
