@@ -101,11 +101,11 @@ def test_an_unknown_run_is_refused_before_any_is_computed(
 ) -> None:
     planned = project.plan(CHANGES)
     (run,) = planned.stage("train-student")
-    wrong = run.name.replace("kd", "dk")
+    wrong = run.slug.replace("kd", "dk")
     (first,) = planned.stage("prepare")
     found = distillery("run", first.name, wrong, *options(project))
     assert found.status == 2
-    assert f"unknown run '{wrong}'; did you mean '{run.name}'?" in found.line
+    assert f"unknown run '{wrong}'; did you mean '{run.slug}'?" in found.line
     assert "`distillery plan` lists the runs" in found.line
     assert not (project.data / first.location).exists()
 
@@ -390,8 +390,8 @@ def test_several_runs_stop_when_they_are_asked_to(project: Project) -> None:
     command.send(signal.SIGTERM)
     assert command.status() == 143
     scratch = project.data / SCRATCH
-    assert checkpoint.load(scratch / teacher.name)
-    assert not (scratch / student.name).exists()
+    assert checkpoint.load(scratch / teacher.key)
+    assert not (scratch / student.key).exists()
 
 
 def test_a_second_writer_says_that_it_waits_and_can_be_ended(project: Project) -> None:
@@ -399,7 +399,7 @@ def test_a_second_writer_says_that_it_waits_and_can_be_ended(project: Project) -
     (run, *_) = planned.stage("split")
     for location in run.inputs.values():
         project.make(planned, planned.runs[location])
-    lock = try_lock(project.data / SCRATCH / run.name / "lock")
+    lock = try_lock(project.data / SCRATCH / run.key / "lock")
     assert lock
     with lock:
         waiting = Command(project.folder, "run", run.name, *options(project))
@@ -423,7 +423,7 @@ def test_a_signal_makes_a_checkpoint_from_which_the_next_start_goes_on(project: 
     assert first.output().splitlines()[-1] == (
         "distillery: stopped; the next start resumes from the checkpoint"
     )
-    saved = checkpoint.load(project.data / SCRATCH / run.name)
+    saved = checkpoint.load(project.data / SCRATCH / run.key)
     assert saved
     epochs = len(saved["state"]["history"])
     assert 1 <= epochs < 60

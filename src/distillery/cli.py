@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from distillery.core.errors import DistilleryError, UserError, exit_on_failure
+from distillery.steering import commands as steering
+from distillery.steering.arguments import DEFAULT_DATA, DEFAULT_PARAMS, AsJson, Data, Params
 
 if TYPE_CHECKING:
     from distillery.costs.commands import Benchmark, Estimated
@@ -23,13 +25,7 @@ app = typer.Typer(
     help="Reproducible knowledge distillation of image classifiers.",
 )
 
-Params = Annotated[
-    Path, typer.Option("--params", "-p", help="Params file of the experiment.", dir_okay=False)
-]
-Data = Annotated[Path, typer.Option(help="Data folder.", file_okay=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-DEFAULT_PARAMS = Path("params/digits.yaml")
-DEFAULT_DATA = Path("data")
+app.add_typer(steering.app)
 
 
 def main() -> None:
@@ -63,8 +59,9 @@ def init(
 @app.command()
 def run(
     names: Annotated[
-        list[str], typer.Argument(metavar="RUN...", help="Directory names or keys of runs.")
-    ],
+        list[str] | None,
+        typer.Argument(metavar="RUN...", help="Names of runs, parts of them, or keys."),
+    ] = None,
     params: Params = DEFAULT_PARAMS,
     data: Data = DEFAULT_DATA,
     logs: Annotated[
@@ -74,17 +71,29 @@ def run(
     lanes: Annotated[
         int, typer.Option(min=1, help="How many are computed at a time, on one device.")
     ] = 1,
+    only: Annotated[
+        str | None,
+        typer.Option(help="Instead of runs: all that the students of this method entry need."),
+    ] = None,
+    pair: Annotated[str | None, typer.Option(help="The same for the students of a pair.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same for those of a seed.")] = None,
 ) -> None:
     """Compute runs of any stage, unless they are there.
 
-    Each of several has a process of its own. One that fails does not keep the others from being
-    tried; the exit status is that of the first that failed.
+    With --only, --pair and --seed: the students of the comparison that all of these name, what
+    their protocols measure, and whatever these need. Each of several has a process of its own. One
+    that fails does not keep the others from being tried; the exit status is that of the first that
+    failed.
     """
     from distillery.planning import loading
     from distillery.runs import apart, stages
+    from distillery.steering.choosing import chosen
 
     planned = loading.load(params, data)
-    runs = [planned.find(name) for name in names]
+    some = (only, pair, seed)
+    if bool(names) == (some != (None, None, None)):
+        raise UserError("name runs, or say which by --only, --pair and --seed")
+    runs = [planned.find(name) for name in names or ()] or chosen(planned, *some)
     if len(runs) == 1:
         print(stages.execute(data, runs[0]))
     else:
@@ -139,6 +148,7 @@ def import_teacher(
 ) -> None:
     """Make a published checkpoint a teacher run, and print the lines that use it."""
     from distillery.planning import importing, loading
+    from distillery.runs.artifact import where
 
     run, accuracy = importing.import_checkpoint(
         file,
@@ -148,7 +158,7 @@ def import_teacher(
         normalisation=normalisation,
         at_chance=at_chance,
     )
-    print(f"{data / run.location}: test top-1 {accuracy:.2f} %")
+    print(f"{where(data, run.location)}: test top-1 {accuracy:.2f} %")
     print("Use it in a params file of the same data set:")
     print("\n".join(importing.section_of(run, normalisation)))
 
@@ -186,15 +196,15 @@ def plan(
         _show(commands.estimated(params, data), as_json)
         return
     from distillery.planning import loading
-    from distillery.runs.artifact import is_complete
+    from distillery.runs.artifact import Finished
 
-    planned = loading.load(params, data)
+    planned, finished = loading.load(params, data), Finished(data)
     runs = [
         {
             "stage": run.stage,
-            "run": run.location,
+            "run": finished.path(run.location).relative_to(data).as_posix(),
             "key": run.key,
-            "done": is_complete(data / run.location),
+            "done": run.location in finished,
         }
         for run in planned.runs.values()
     ]
@@ -386,7 +396,7 @@ def _show(found: Benchmark | Estimated, as_json: bool) -> None:
 
 
 def _wanted(files: list[Path], data: Path) -> set[str]:
-    """Return the locations of the runs that params files want.
+    """Return the keys of the runs that params files want.
 
     Raises:
         UserError: there is no params file, so that nothing would be wanted.
@@ -395,4 +405,4 @@ def _wanted(files: list[Path], data: Path) -> set[str]:
 
     if not files:
         raise UserError("no params file names the runs to keep")
-    return {location for file in files for location in loading.load(file, data).runs}
+    return {run.key for file in files for run in loading.load(file, data).runs.values()}

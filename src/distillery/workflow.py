@@ -18,7 +18,7 @@ from distillery.planning.batches import Batch, Size, batches_of
 from distillery.planning.plan import Plan
 from distillery.reporting import files
 from distillery.reporting.page import publish
-from distillery.runs.artifact import MANIFEST
+from distillery.runs.artifact import MANIFEST, Finished
 from distillery.runs.run import Run
 from distillery.runs.stages import STAGES, Stage
 
@@ -45,6 +45,7 @@ class Graph:
         batches = batches_of(planned.runs.values(), size)
         self._batches = {batch.name: batch for batch in batches}
         self._batch_of = {run.location: batch for batch in batches for run in batch.runs}
+        self._finished = Finished(Path(data))
         self._missing = {run.location for run in planned.pending(Path(data))}
 
     def forget_outdated(self) -> None:
@@ -158,7 +159,7 @@ class Graph:
         """Return a run's manifest; where it is missing, the marker of the batch that makes it."""
         if location in self._missing:
             return self._marker(self._batch_of[location])
-        return f"{self.data}/{location}/{MANIFEST}"
+        return str(self._finished.path(location) / MANIFEST)
 
     def _marker(self, batch: Batch) -> str:
         return f"{self._markers(batch.runs[0].stage)}/{batch.name}"

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import logging
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +9,6 @@ import onnx
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from onnxruntime import InferenceSession
 from project import Project
 from pydantic import ValidationError
@@ -23,148 +18,19 @@ from distillery.data.augmentation import normalise
 from distillery.data.info import DataSetInfo
 from distillery.data.prepared import load
 from distillery.evaluation import deployment
-from distillery.evaluation.deployment import Deployment, export, open_session, quantise
+from distillery.evaluation.deployment import Deployment
 from distillery.models import predictions
-from distillery.models import registry as models
 from distillery.models.base import Classifier
 from distillery.runs.artifact import Artifact
+from distillery.serving.onnx import open_session
+from distillery.serving.preprocessing import Preprocessing
 
 Options = Deployment.Options
-INFO = DataSetInfo(
-    name="made up",
-    classes=("cat", "dog", "eel"),
-    shape=(16, 16, 3),
-    mean=(0.5, 0.4, 0.3),
-    std=(0.2, 0.2, 0.25),
-    counts={"train": 0, "test": 0},
-    per_class={"train": (), "test": ()},
-    shared=0,
-    origin={},
-)
-
-
-def noise(images: int, seed: int = 0) -> np.ndarray:
-    random = np.random.default_rng(seed)
-    return random.standard_normal((images, 3, 16, 16)).astype(np.float32)
-
-
-def untrained(arch: str) -> Classifier:
-    """A network whose batch normalisation has seen some images."""
-    torch.manual_seed(0)
-    network = models.build(arch, num_classes=3, in_channels=3).train()
-    with torch.no_grad():
-        for step in range(5):
-            network(torch.from_numpy(noise(32, step)))
-    return network.eval().requires_grad_(False)
-
-
-@pytest.fixture(scope="module", params=["resnet8", "ShuffleV1"])
-def network(request: pytest.FixtureRequest) -> Classifier:
-    return untrained(request.param)
-
-
-@pytest.fixture(scope="module")
-def exported(network: Classifier, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("exported") / "student.onnx"
-    export(network, INFO, path, 20, {"run": "0123"})
-    return path
 
 
 def answers(session: InferenceSession, images: np.ndarray) -> np.ndarray:
     (logits,) = session.run(["logits"], {"images": images})
     return logits
-
-
-def test_the_exported_network_is_the_network(network: Classifier, exported: Path) -> None:
-    session = open_session(exported, 1)
-
-    @settings(max_examples=10)
-    @given(st.integers(1, 9), st.integers(0, 2**32 - 1))
-    def holds(images: int, seed: int) -> None:
-        batch = noise(images, seed)
-        expected = network(torch.from_numpy(batch)).logits.numpy()
-        assert np.abs(answers(session, batch) - expected).max() < 1e-4
-
-    holds()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "arch", [name for name in models.names() if not name.startswith("imagenet_")]
-)
-def test_every_network_for_small_images_is_exported_as_it_is(arch: str, tmp_path: Path) -> None:
-    original, path, batch = untrained(arch), tmp_path / "network.onnx", noise(4)
-    export(original, INFO, path, 20, {"run": "0123"})
-    expected = original(torch.from_numpy(batch)).logits.numpy()
-    difference = np.abs(answers(open_session(path, 1), batch) - expected).max()
-    # Deep networks that are untrained have logits above 100, which single precision rounds.
-    assert difference < 1e-4 * max(1, np.abs(expected).max() / 10)
-
-
-def test_the_file_says_how_to_use_it_and_not_where_it_was_made(exported: Path) -> None:
-    model = onnx.load(exported)
-    onnx.checker.check_model(model, full_check=True)
-    facts = {entry.key: entry.value for entry in model.metadata_props}
-    assert json.loads(facts["classes"]) == ["cat", "dog", "eel"]
-    assert (json.loads(facts["mean"]), json.loads(facts["std"])) == ([*INFO.mean], [*INFO.std])
-    assert facts["run"] == "0123"
-    assert model.opset_import[0].version == 20
-    content = exported.read_bytes()
-    assert str(Path(deployment.__file__).parents[2]).encode() not in content
-    assert b"stack_trace" not in content
-
-
-def test_equal_weights_give_equal_bytes(tmp_path: Path) -> None:
-    network = untrained("resnet8")
-    for name in ("one", "other"):
-        export(network, INFO, tmp_path / name, 20, {})
-    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
-
-
-@pytest.mark.parametrize("kind", ["static", "dynamic"])
-def test_eight_bits_take_less_room_and_say_nearly_the_same(
-    network: Classifier, exported: Path, tmp_path: Path, kind: Any
-) -> None:
-    target, images = tmp_path / "int8.onnx", noise(64, 7)
-    quantise(exported, target, Options(quantisation=kind), iter([images[:32], images[32:]]))
-    assert target.stat().st_size < 0.4 * exported.stat().st_size
-    model = onnx.load(target)
-    stored = {tensor.data_type for tensor in model.graph.initializer if len(tensor.dims) > 1}
-    small = onnx.TensorProto.INT8 if kind == "static" else onnx.TensorProto.UINT8
-    assert stored == {small}
-    assert {"mean", "std", "classes", "run"} <= {entry.key for entry in model.metadata_props}
-    expected = network(torch.from_numpy(images)).logits.numpy()
-    found = answers(open_session(target, 1), images)
-    assert 0 < np.abs(found - expected).max() < 0.1 * np.ptp(expected)
-
-
-def test_narrow_weights_use_seven_bits(tmp_path: Path) -> None:
-    export(untrained("resnet8"), INFO, tmp_path / "float.onnx", 20, {})
-    for narrow, largest in ((True, 64), (False, 127)):
-        options = Options(narrow_weights=narrow)
-        quantise(tmp_path / "float.onnx", tmp_path / "int8.onnx", options, iter([noise(16)]))
-        initialisers = onnx.load(tmp_path / "int8.onnx").graph.initializer
-        weights = [
-            onnx.numpy_helper.to_array(tensor)
-            for tensor in initialisers
-            if tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) > 1
-        ]
-        assert max(np.abs(each.astype(int)).max() for each in weights) == largest
-
-
-def test_exporter_and_quantiser_are_silent(
-    tmp_path: Path,
-    capfd: pytest.CaptureFixture[str],
-    caplog: pytest.LogCaptureFixture,
-    recwarn: pytest.WarningsRecorder,
-) -> None:
-    export(untrained("resnet8"), INFO, tmp_path / "float.onnx", 20, {})
-    quantise(tmp_path / "float.onnx", tmp_path / "int8.onnx", Options(), iter([noise(8)]))
-    assert "".join(capfd.readouterr()) == ""
-    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert not list(recwarn)
-    logging.getLogger("afterwards").warning("heard")
-    assert "heard" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -228,10 +94,12 @@ def test_a_run_keeps_both_files_and_measures_them(shared_project: Project) -> No
     details = pd.read_parquet(artifact.file("details.parquet"))
     medians = details.groupby("measure")["milliseconds"].median()
     assert medians.to_dict() == pytest.approx({k: found[f"{k}_ms"] for k in ("float", "int8")})
-    model = onnx.load(artifact.file("student.onnx"))
-    assert {"run": inputs["network"].key}.items() <= {
-        entry.key: entry.value for entry in model.metadata_props
-    }.items()
+    told = onnx.load(artifact.file("student.onnx")).metadata_props
+    metadata = {entry.key: entry.value for entry in told}
+    assert metadata.pop("run") == inputs["network"].key
+    expected = Preprocessing.of(inputs["network"], inputs["prepared"])
+    assert Preprocessing.from_metadata(metadata) == expected
+    assert metadata == expected.metadata()
 
 
 def test_a_teacher_is_exported_under_its_own_name(shared_project: Project) -> None:
@@ -251,22 +119,6 @@ def test_more_images_than_there_are_is_refused(shared_project: Project, option: 
     wanted = rf"^protocol 'deployment': options\.{option}: found 100000; .*\(allowed: 1 to \d+\)$"
     with pytest.raises(UserError, match=wanted):
         deployed(shared_project, **{option: 100_000})
-
-
-def test_a_network_without_finite_logits_is_refused() -> None:
-    broken, sound = np.full((2, 3), np.nan), np.ones((2, 3))
-    for exported, original in ((broken, sound), (broken, broken), (sound, broken)):
-        with pytest.raises(DistilleryError, match="off by nan"):
-            deployment.check_same(exported, original)
-
-
-def test_the_allowed_difference_grows_with_the_logits() -> None:
-    small, large = np.array([[0.5, -0.1]]), np.array([[50.0, -0.1]])
-    deployment.check_same(small + 0.9e-4, small)
-    deployment.check_same(large + 49e-4, large)
-    for logits, difference in ((small, 1.1e-4), (large, 51e-4)):
-        with pytest.raises(DistilleryError, match=r"another options\.opset"):
-            deployment.check_same(logits + difference, logits)
 
 
 def test_an_export_that_differs_from_the_network_is_refused(

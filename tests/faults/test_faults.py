@@ -85,7 +85,7 @@ def train(project: Project, run: Run, before: Callable[[], Any] | None = None) -
 
 
 def scratch(project: Project, run: Run) -> Path:
-    return project.data / produce.SCRATCH / run.name
+    return project.data / produce.SCRATCH / run.key
 
 
 def accepted(project: Project, run: Run) -> bool:

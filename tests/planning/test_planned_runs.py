@@ -136,4 +136,4 @@ def test_a_teacher_is_imported_by_one_run_from_a_params_file_and_from_the_comman
     planned = project.plan({"teachers": {"t": {"checkpoint": checkpoint}}})
     (prepared,) = planned.stage("prepare")
     settings = imported.Settings(arch="resnet8", **checkpoint)
-    assert planned.stage("import-teacher") == [imported_run(prepared, settings)]
+    assert planned.stage("import-teacher") == [imported_run("t", prepared, settings)]

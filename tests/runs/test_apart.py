@@ -84,7 +84,7 @@ def test_a_run_that_fails_ends_no_other(
 ) -> None:
     project, students = alone
     other = without_students(project, tmp_path)
-    in_the_way = other.data / SCRATCH / students[0].name / "out"
+    in_the_way = other.data / SCRATCH / students[0].key / "out"
     in_the_way.parent.mkdir(parents=True)
     in_the_way.write_text("no folder")
     assert execute_all(other.data, students, tmp_path / "logs", lanes) == 1
@@ -111,6 +111,7 @@ def test_a_request_to_end_reaches_all_lanes(project: Project) -> None:
     command.send(signal.SIGTERM)
     assert command.status() == 143, command.output()
     assert time.monotonic() - asked < 10
-    saved = [(project.data / SCRATCH / name / "checkpoint.pt").exists() for name in names]
+    checkpoints = [project.data / SCRATCH / run.key / "checkpoint.pt" for run in students]
+    saved = [path.exists() for path in checkpoints]
     assert saved == [True, True, False]
     assert not logs[2].exists()

@@ -8,9 +8,10 @@ import pytest
 from toy_runs import make_run, write_value
 
 from distillery.core.errors import DamagedArtifact, UserError
-from distillery.runs.artifact import MANIFEST, Artifact
+from distillery.runs.artifact import MANIFEST, Artifact, Finished, where
 from distillery.runs.housekeeping import verify
 from distillery.runs.produce import produce
+from distillery.runs.run import Run
 
 
 def test_missing_input_is_named(tmp_path: Path) -> None:
@@ -120,3 +121,15 @@ def test_a_run_tells_how_it_was_adopted(
     manifest = json.loads((path / MANIFEST).read_text())
     (path / MANIFEST).write_text(json.dumps({**manifest, "adopted_from": history}))
     assert Artifact(path).adoption == text
+
+
+def test_a_run_is_found_by_its_key_whatever_it_is_called(tmp_path: Path) -> None:
+    path = produce(tmp_path, make_run(), write_value)
+    called = Run("toy", "toys", "another-name", {"value": 1}, {}, "c")
+    assert produce(tmp_path, called, write_value) == path
+    assert called.location in Finished(tmp_path)
+    assert where(tmp_path, called.location) == path
+    missing = Run("toy", "toys", "toy", {"value": 2}, {}, "c")
+    assert where(tmp_path, missing.location) == tmp_path / missing.location
+    (path / MANIFEST).unlink()
+    assert called.location not in Finished(tmp_path)

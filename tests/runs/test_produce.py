@@ -25,7 +25,7 @@ def test_produce_publishes_with_manifest_and_leaves_no_scratch(tmp_path: Path) -
     assert artifact.manifest["record"]["versions"]["python"]
     assert artifact.manifest["record"]["peak_memory_mb"] > 0
     assert artifact.problems() == []
-    assert not (tmp_path / ".scratch" / make_run().name).exists()
+    assert not (tmp_path / ".scratch" / make_run().key).exists()
 
 
 def test_an_existing_run_is_not_computed_again(tmp_path: Path) -> None:

@@ -316,7 +316,7 @@ def test_processes_of_an_earlier_start_are_waited_for(
 ) -> None:
     """As after a SIGKILL of their parent: the agent of the earlier start still has its lock."""
     run = prepared_run(project, epochs=1, evaluate_every=1)
-    held = try_lock(project.data / ".scratch" / run.name / "processes.lock")
+    held = try_lock(project.data / ".scratch" / run.key / "processes.lock")
     assert held
     with held:
         waiting = command(project, run)
@@ -347,7 +347,7 @@ def test_a_stopped_run_leaves_no_process_behind_and_resumes(
         # The workers notice the death of their parent.
         first.status()
         wait_for(lambda: not running(run), "the end of the workers")
-    scratch = project.data / ".scratch" / run.name
+    scratch = project.data / ".scratch" / run.key
     saved = checkpoint.load(scratch)
     assert saved
     assert 1 <= saved["state"]["epoch"] < epochs

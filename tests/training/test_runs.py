@@ -156,7 +156,7 @@ def test_a_killed_run_resumes_with_the_same_bits(
     command = [sys.executable, "-m", "distillery", "run", run.name]
     command += ["--params", str(params), "--data", str(project.data)]
     process = subprocess.Popen(command, cwd=project.folder)
-    scratch = project.data / ".scratch" / run.name
+    scratch = project.data / ".scratch" / run.key
     while process.poll() is None and not scratch.exists():
         time.sleep(0.01)
     time.sleep(0.2)

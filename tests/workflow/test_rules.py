@@ -88,7 +88,7 @@ def test_decoding_asks_for_all_cores(project: Project) -> None:
         (run,) = planned.plan.stage("prepare")
         stage = STAGES["prepare"]
         asked[run.slug] = [planned.threads(stage, cores)(of(run)) for cores in (CORES, None)]
-    assert asked == {"digits": [1, 1], "image-folder": [CORES, TRAINING_THREADS]}
+    assert asked == {"digits": [1, 1], "pets": [CORES, TRAINING_THREADS]}
 
 
 def test_evaluations_ask_for_what_their_protocol_says(project: Project) -> None:
@@ -163,8 +163,8 @@ def test_a_params_file_is_read_and_its_name_may_hold_spaces(checkout: Checkout) 
     """This pins what the Snakefile asks of Snakemake's internals."""
     checkout.write_params({"name": "other"}, "my own")
     said = checkout.snakemake("-n", "-p", "--configfile", "params/my own.yaml")
-    assert "distilling digits-resnet8-ce-s0-" in said
-    assert "exec distillery run digits-resnet8-ce-s0-" in said
+    assert "distilling digits-p-ce-s0-" in said
+    assert "exec distillery run digits-p-ce-s0-" in said
     assert "--params 'params/my own.yaml' --logs logs > logs/train-student/" in said
     assert "reports/other/index.html" in said
 

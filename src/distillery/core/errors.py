@@ -24,6 +24,10 @@ class UserError(DistilleryError):
     exit_code = 2
 
 
+class NotMade(UserError):
+    """A run that is to be read has not been made yet. Exit status 2."""
+
+
 class UnknownName(UserError):
     """No such thing; the message has the nearest valid name, and lists what is allowed."""
 

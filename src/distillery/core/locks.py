@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import time
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -42,3 +43,15 @@ def wait_for_lock(path: Path, told: str) -> AbstractContextManager[object]:
             has_told = True
         time.sleep(_SECONDS_BETWEEN_TRIES)
     return lock
+
+
+def is_locked(path: Path) -> bool:
+    """Tell whether another process holds the lock of a file, which is held for a moment to see."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False

@@ -16,7 +16,7 @@ from distillery.costs.measuring import Precision
 from distillery.costs.prediction import Prediction
 from distillery.costs.rates import Rates, step_name
 from distillery.costs.work import Training, Works
-from distillery.runs.artifact import Artifact, is_complete
+from distillery.runs.artifact import Artifact, Finished
 from distillery.runs.run import Run
 from distillery.runs.stages import STAGES
 
@@ -177,10 +177,11 @@ def _recorded(works: Works, data: Path, machine: Machine) -> dict[Any, float]:
     """Return the seconds that finished runs took on such a machine, and the median of each kind."""
     found: dict[Any, float] = {}
     of_kind: dict[Any, list[float]] = defaultdict(list)
+    finished = Finished(data)
     for run in works.plan.runs.values():
-        if not is_complete(data / run.location):
+        if run.location not in finished:
             continue
-        record = Artifact(data / run.location).manifest["record"]
+        record = Artifact(finished.path(run.location)).manifest["record"]
         own = record.get("device", "cpu") in ("cpu", machine.device)
         if not own or record.get("processor") != machine.processor:
             continue
@@ -226,10 +227,11 @@ def _stages(
 ) -> dict[str, Stage]:
     """Return the sums over the runs of each stage."""
     sums: dict[str, dict[str, Any]] = {}
+    finished = Finished(data)
     for name, run in works.plan.runs.items():
         total = sums.setdefault(run.stage, Stage().model_dump())
         is_missing, taken = name in missing, seconds[name]
-        size = (bytes_of(run, works) or 0) if is_missing else stored_bytes(data / name)
+        size = (bytes_of(run, works) or 0) if is_missing else stored_bytes(finished.path(name))
         total["runs"] += 1
         total["seconds"] += taken or 0.0
         total["bytes"] += size

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from distillery.data.info import DataSetInfo
 from distillery.data.settings import PrepareSettings, Split
-from distillery.runs.artifact import Artifact, is_complete
+from distillery.runs.artifact import Artifact, is_complete, where
 from distillery.runs.run import Run
 
 # Training and test images of data sets of one size, for those that are not prepared yet: as their
@@ -60,8 +60,9 @@ def images_of(prepared: Run, data: Path) -> Images | None:
         prepared: the run that prepares it.
         data: the data folder.
     """
-    if is_complete(data / prepared.location):
-        info = DataSetInfo.load(Artifact(data / prepared.location))
+    path = where(data, prepared.location)
+    if is_complete(path):
+        info = DataSetInfo.load(Artifact(path))
         return Images(
             info.counts["train"],
             info.counts["test"],

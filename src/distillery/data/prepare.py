@@ -161,6 +161,22 @@ class _Form:
         return stored_lab(image) if self.is_lab else image
 
 
+def as_prepared(
+    image: np.ndarray, name: str, shape: tuple[int, int, int], settings: Reading
+) -> np.ndarray:
+    """Return an image as those of a prepared data set are, (H, W, C) uint8.
+
+    Args:
+        image: (h, w, 1 or 3) uint8, grey, or red, green and blue.
+        name: what to call it in a message.
+        shape: height, width and channels of the data set's images.
+        settings: how it was prepared; without an `image_size` images of other sizes are refused.
+    """
+    is_lab = settings.colour == "lab"
+    form = _Form(shape, Resizing.of(settings), may_lose_colour=True, is_lab=is_lab)
+    return form.applied(image, name)
+
+
 @dataclass
 class _Summary:
     """What is learned of a part while it is written.

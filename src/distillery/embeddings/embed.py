@@ -76,7 +76,7 @@ def run(work: Workspace) -> None:
 
     # A slot is written while the next one is computed; no third one is in memory.
     with (
-        Progress("slots", schedule.slots, schedule.slots - len(missing)) as progress,
+        Progress("slots", schedule.slots, schedule.slots - len(missing), work.scratch) as progress,
         ThreadPoolExecutor(max_workers=1, thread_name_prefix="slot") as beside,
     ):
         written: Future[None] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from distillery.data.card import Look
 from distillery.experiment.ablations import Ablation
 from distillery.experiment.errors import KeyPath, ParamsError, format_problem
 from distillery.experiment.experiment import Experiment
+from distillery.planning import names
 from distillery.planning.data_sets import DataSets, check_channels
 from distillery.planning.evaluations import Evaluations, Network
 from distillery.planning.plan import OutsideFile, Plan
@@ -46,7 +48,7 @@ def build(experiment: Experiment, file: Path, looks: Mapping[str, Look] | None =
     try:
         data_sets = DataSets(experiment, looks)
         check_channels(experiment, data_sets)
-        planner = _Planner(experiment, data_sets)
+        planner = _Planner(experiment, data_sets, file)
         planner.add_all()
         return planner.collected()
     except ParamsError as error:
@@ -56,8 +58,9 @@ def build(experiment: Experiment, file: Path, looks: Mapping[str, Look] | None =
 class _Planner:
     """Adds row by row, each with its runs."""
 
-    def __init__(self, experiment: Experiment, data_sets: DataSets) -> None:
+    def __init__(self, experiment: Experiment, data_sets: DataSets, file: Path) -> None:
         self._experiment = experiment
+        self._file = file
         self._runs = Runs(experiment, data_sets)
         self._evaluations = Evaluations(experiment, self._runs)
         self._tunings = Tunings(experiment, self._runs)
@@ -102,7 +105,8 @@ class _Planner:
         settings = collect.Settings(rows=tuple(self._rows), selections=self._selections).model_dump(
             mode="json"
         )
-        collected = self._runs.add("collect", experiment.name, settings, read)
+        name = names.joined(names.part(experiment.name), "results")
+        collected = self._runs.add("collect", name, settings, read)
         report = report_settings(experiment, self._runs, self._sections, self._students)
         modules = {sections.module_of(each.module) for each in report.sections.values()}
         identity = {
@@ -113,7 +117,7 @@ class _Planner:
         }
         return Plan(
             name=experiment.name,
-            runs=planned,
+            runs={name: replace(run, params=str(self._file)) for name, run in planned.items()},
             rows=tuple(self._rows),
             collected=collected.location,
             report=report,

@@ -17,6 +17,7 @@ from distillery.experiment.errors import ParamsError
 from distillery.experiment.experiment import Experiment
 from distillery.models import registry as models
 from distillery.models.base import ModelSpec
+from distillery.planning import names
 from distillery.planning.data_sets import Channels
 from distillery.planning.runs import Runs
 from distillery.runs.run import Run
@@ -100,7 +101,7 @@ class Evaluations:
         settings = evaluate.Settings(
             protocol=name, options=protocol.options.model_dump(mode="json")
         )
-        slug = f"{network.run.slug}-{name}"
+        slug = names.joined(network.run.slug, names.part(entry))
         return self._runs.add(
             "evaluate",
             slug,
@@ -163,7 +164,8 @@ class Evaluations:
             "source": self._runs.prepared(network.data),
             "prepared": prepared,
         }
-        slug, settings = f"{network.run.slug}-on-{prepared.slug}", target.extraction
+        slug = names.joined(network.run.slug, "on", prepared.slug)
+        settings = target.extraction
         modules = (models.module_of(network.arch),)
         plain = settings.model_dump(mode="json")
         return self._runs.add("extract", slug, plain, inputs, modules, is_short=True)

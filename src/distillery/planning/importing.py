@@ -73,7 +73,7 @@ def import_checkpoint(
         normalisation=teacher.own_normalisation,
         at_chance=at_chance,
     )
-    run = imported_run(prepared, planned)
+    run = imported_run(arch, prepared, planned)
     try:
         execute(data, prepared)
         path = execute(data, run)

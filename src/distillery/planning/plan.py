@@ -6,12 +6,12 @@ from pathlib import Path
 
 from pydantic import Field
 
-from distillery.core.errors import UnknownName, UserError
 from distillery.core.settings import FrozenModel
 from distillery.data.card import Look
 from distillery.data.settings import Source
 from distillery.reporting.settings import ReportSettings, Row
-from distillery.runs.artifact import is_complete
+from distillery.runs.artifact import Finished
+from distillery.runs.finding import found
 from distillery.runs.run import Run
 
 
@@ -66,19 +66,16 @@ class Plan(FrozenModel):
         return [run for run in self.runs.values() if run.stage == name]
 
     def find(self, name: str) -> Run:
-        """Return the run with this directory name, location or key.
+        """Return the run with this name, key, or beginning or part of one (see ``runs.finding``).
 
         Raises:
-            UserError: the params file plans no such run.
+            UserError: the params file plans no such run, or several.
         """
-        wanted = name.rstrip("/").removesuffix("/manifest.json").rpartition("/")[2]
-        for run in self.runs.values():
-            if wanted in (run.name, run.key):
-                return run
-        names = [run.name for run in self.runs.values()]
-        message = str(UnknownName("run", wanted, names)).partition(" (allowed")[0]
-        raise UserError(f"{message}; `distillery plan` lists the runs that the params file wants")
+        by_name = {run.name: run for run in self.runs.values()}
+        where = "`distillery plan` lists the runs that the params file wants"
+        return by_name[found(name, by_name, where)]
 
     def pending(self, data: Path) -> list[Run]:
         """Return the runs that are not in ``data`` yet."""
-        return [run for run in self.runs.values() if not is_complete(data / run.location)]
+        finished = Finished(data)
+        return [run for run in self.runs.values() if run.location not in finished]

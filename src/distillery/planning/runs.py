@@ -16,7 +16,8 @@ from distillery.experiment.experiment import Experiment
 from distillery.experiment.overrides import SplitOverride
 from distillery.experiment.teachers import Checkpoint, Teacher
 from distillery.models import registry as models
-from distillery.models.naming import short, source_of
+from distillery.models.naming import source_of
+from distillery.planning import names
 from distillery.planning.data_sets import DataSets
 from distillery.planning.memory import remembered
 from distillery.planning.merging import merged
@@ -67,11 +68,11 @@ def planned_run(
     )
 
 
-def imported_run(prepared: Run, settings: imported.Settings) -> Run:
-    """Return the run that imports a checkpoint for a prepared data set."""
+def imported_run(name: str, prepared: Run, settings: imported.Settings) -> Run:
+    """Return the run that imports a checkpoint, called by ``name``, for a prepared data set."""
     return planned_run(
         "import-teacher",
-        f"{prepared.slug}-{short(settings.arch)}-imported",
+        names.joined(prepared.slug, names.of_network(name, settings.arch), "imported"),
         settings.model_dump(mode="json"),
         {"prepared": prepared},
         (models.module_of(settings.arch),),
@@ -82,13 +83,15 @@ class Runs:
     """The runs that an experiment needs: every method adds one, with all that it reads.
 
     Attributes:
-        planned: location -> run, inputs before what reads them.
+        planned: location -> run, inputs before what reads them. A run that several parts of the
+            experiment want is called as the first of them calls it.
         data_sets: the experiment's data sets.
     """
 
     def __init__(self, experiment: Experiment, data_sets: DataSets | None = None) -> None:
         self.planned: dict[str, Run] = {}
         self.data_sets = data_sets or DataSets(experiment)
+        self._by_key: dict[str, Run] = {}
         self._experiment = experiment
 
     def add(
@@ -132,7 +135,7 @@ class Runs:
         modules = (sources.module_of(settings.source),)
         return self.add(
             "prepare",
-            settings.source,
+            self._name_of_data(data),
             settings.model_dump(mode="json"),
             {},
             modules,
@@ -150,7 +153,7 @@ class Runs:
         """
         teacher = self._experiment.teachers[name]
         if teacher.checkpoint:
-            return self._imported(teacher, teacher.checkpoint)
+            return self._imported(name, teacher, teacher.checkpoint)
         return self._trained(name, teacher, split)
 
     @remembered
@@ -177,25 +180,30 @@ class Runs:
         settings["candidates"] = candidates if any(candidates) else []
         if choice and settings["candidates"]:
             inputs = {**inputs, SELECTED_BY: choice.made_by}
-        return self._distilled("train-student", "", student, seed, settings, inputs, modules)
+        return self._distilled("train-student", student, seed, settings, inputs, modules)
 
     def trial(self, student: Student, seed: int) -> Run:
         """Return the run that tries a student's settings; errors are those of ``student``."""
         parts = self._distillation(student, seed)
-        return self._distilled("trial", "-trial", student, seed, *parts)
+        return self._distilled("trial", student, seed, *parts)
 
     def _distilled(
         self,
         stage: str,
-        suffix: str,
         student: Student,
         seed: int,
         settings: dict[str, Any],
         inputs: dict[str, Run],
         modules: tuple[str, ...],
     ) -> Run:
-        source = self.data_sets.settings(student.data).source
-        slug = f"{source}-{short(settings['arch'])}-{settings['method']}-s{seed}{suffix}"
+        slug = names.joined(
+            self._name_of_data(student.data),
+            names.part(student.pair_id),
+            names.part(student.entry_id),
+            names.of_variant(student.varied),
+            f"s{seed}",
+            "trial" if stage == "trial" else "",
+        )
         shown = self.data_sets.images(student.data, student.split)
         is_short = shown is not None and shown * student.training.epochs <= _SHORT
         return self.add(stage, slug, settings, inputs, modules, is_short=is_short)
@@ -236,9 +244,13 @@ class Runs:
         return settings.model_dump(mode="json"), inputs, tuple(modules)
 
     def _added(self, run: Run) -> Run:
-        return self.planned.setdefault(run.location, run)
+        known = self._by_key.setdefault(run.key, run)
+        return self.planned.setdefault(known.location, known)
 
-    def _imported(self, teacher: Teacher, checkpoint: Checkpoint) -> Run:
+    def _name_of_data(self, data: str) -> str:
+        return names.of_data(data, self.data_sets.settings(data))
+
+    def _imported(self, name: str, teacher: Teacher, checkpoint: Checkpoint) -> Run:
         settings = imported.Settings(
             arch=teacher.arch,
             file=checkpoint.file,
@@ -248,7 +260,7 @@ class Runs:
             channels=teacher.channels,
             normalisation=teacher.own_normalisation,
         )
-        return self._added(imported_run(self.prepared(teacher.data_set), settings))
+        return self._added(imported_run(name, self.prepared(teacher.data_set), settings))
 
     def _trained(self, name: str, teacher: Teacher, override: SplitOverride) -> Run:
         data, training = teacher.data_set, self.teacher_training(name)
@@ -270,13 +282,19 @@ class Runs:
         processes = self._experiment.compute.processes
         self.data_sets.check_batches(data, split, training, processes, ("training",))
         inputs = {"prepared": self.prepared(data), "split": self._split(data, split)}
-        slug = f"{own.source}-{short(teacher.arch)}-s{teacher.seed}"
+        slug = names.joined(
+            self._name_of_data(data),
+            names.of_network(name, teacher.arch),
+            # Those of trials, which have not seen the held-out images.
+            names.of_split(split) if override.model_fields_set else "",
+            f"s{teacher.seed}",
+        )
         modules = (models.module_of(teacher.arch),)
         return self.add("train-teacher", slug, settings.model_dump(mode="json"), inputs, modules)
 
     @remembered
     def _split(self, data: str, settings: splitting.Settings) -> Run:
-        slug = f"{self.data_sets.settings(data).source}-split"
+        slug = names.joined(self._name_of_data(data), names.of_split(settings) or "all", "split")
         inputs = {"prepared": self.prepared(data)}
         return self.add("split", slug, settings.model_dump(mode="json"), inputs)
 
@@ -293,8 +311,9 @@ class Runs:
             "split": self._split(student.data, student.split),
             "teacher": self.teacher(name, student.split_of_teachers),
         }
-        source = self.data_sets.settings(student.data).source
-        slug = f"{source}-{short(teacher.arch)}-s{teacher.seed}-v{views.slots}"
+        slug = names.joined(
+            inputs["teacher"].slug, "for", names.of_split(student.split) or "all", f"v{views.slots}"
+        )
         modules = (models.module_of(teacher.arch),)
         return self.add("embed", slug, settings.model_dump(mode="json"), inputs, modules)
 

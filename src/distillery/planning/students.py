@@ -49,6 +49,7 @@ class Student:
         split: what of the data it is trained on.
         arch: architecture that is trained: that of the pair, unless the method adds to it.
         split_of_teachers: what differs in the split of its teachers.
+        varied: what differs from the method entry, for its name: dotted name -> value.
     """
 
     pair_id: str
@@ -67,6 +68,7 @@ class Student:
     split: Split
     arch: str
     split_of_teachers: SplitOverride = field(default_factory=SplitOverride)
+    varied: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -184,6 +186,7 @@ def resolve(
         ),
         split=data_sets.split(data, [layer.split for layer in layers], (*path, "split")),
         arch=pair.student,
+        varied={axis: value for each in variants for axis, value in each.settings.items()},
     )
     student = _fitted(data_sets, student, options, (*path, "options"))
     of_entry = any(layer.training.instances for layer in layers)

@@ -11,6 +11,7 @@ from distillery.experiment.errors import KeyPath, ParamsError
 from distillery.experiment.experiment import Experiment
 from distillery.experiment.overrides import SplitOverride
 from distillery.experiment.tuning import Tuning
+from distillery.planning import names
 from distillery.planning.runs import Runs
 from distillery.planning.students import Choice, Student, resolve
 from distillery.planning.trials import axes_of_search, bounds, proposals
@@ -93,7 +94,7 @@ class Tunings:
         }
         run = self._runs.add(
             "select",
-            f"{pair_id}-{entry_id}-selection",
+            names.joined(names.part(pair_id), names.part(entry_id), "selection"),
             settings.model_dump(mode="json"),
             inputs,
             is_short=True,
@@ -146,6 +147,7 @@ class Tunings:
                 _path(entry_id)[:-1],
                 "its training does not reach the classifier, so no accuracy tells what is best",
             )
+        student = replace(student, varied=proposed.settings)
         if tuning.teachers == "final" or not student.uses_teacher:
             return student
         for name in student.teachers:

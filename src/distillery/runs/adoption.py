@@ -17,10 +17,10 @@ from pydantic import ValidationError
 
 from distillery.core.errors import DistilleryError, UserError
 from distillery.runs.apart import execute_apart
-from distillery.runs.artifact import MANIFEST, Artifact, is_complete, published
+from distillery.runs.artifact import MANIFEST, Artifact, Finished, published
 from distillery.runs.comparison import difference
 from distillery.runs.produce import RAW, SCRATCH, republish
-from distillery.runs.run import KEY_LENGTH, Run
+from distillery.runs.run import Run, key_in
 from distillery.runs.stages import STAGES
 
 # It names the keys of what it collects, and says which of them were adopted.
@@ -100,28 +100,31 @@ class _Adoption:
 
     def __init__(self, data: Path) -> None:
         self._data = data
+        self._finished = Finished(data)
         self._old: dict[str, list[Artifact]] = {}
+        # Key -> location, of everything that is there.
+        self._there: dict[str, str] = {}
         for path in published(data):
             artifact = Artifact(path)
+            self._there[artifact.key] = path.relative_to(data).as_posix()
             self._old.setdefault(artifact.manifest["stage"], []).append(artifact)
         for artifacts in self._old.values():
             artifacts.sort(key=lambda each: str(each.manifest["record"]["started"]), reverse=True)
-        # Planned location -> what counts as it, the run itself included.
+        # Key of a planned run -> keys of what counts as it, the run itself included.
         self._equivalent: dict[str, set[str]] = {}
 
     def pairs(self, runs: list[Run]) -> list[tuple[Run, Artifact]]:
         """Return the runs of one stage that are not there, each with the latest that fits."""
         for run in runs:
-            self._equivalent[run.location] = {run.location, *_ancestors(self._data / run.location)}
-        missing = [run for run in runs if not is_complete(self._data / run.location)]
+            self._equivalent[run.key] = {run.key, *self._ancestors(run)}
+        missing = [run for run in runs if run.location not in self._finished]
         found = ((run, self._fitting(run)) for run in missing if run.stage != _NOT_ADOPTED)
         return [(run, old) for run, old in found if old is not None]
 
     def count_as(self, run: Run, old: Artifact) -> str:
         """Let ``old`` count as a planned run, and return its location."""
-        location = old.path.relative_to(self._data).as_posix()
-        self._equivalent[run.location].add(location)
-        return location
+        self._equivalent[run.key].add(old.key)
+        return self._there[old.key]
 
     def compare(self, run: Run, old: Artifact, tolerance: float) -> None:
         """Compute a run again, from the inputs of the old one, beside the data folder's runs.
@@ -152,16 +155,16 @@ class _Adoption:
             UserError: there is neither.
         """
         own = old.manifest["inputs"][name]
-        for location in (own, *sorted(self._equivalent[run.inputs[name]])):
-            if is_complete(self._data / location):
-                return str(location)
+        for key in (key_in(own), *sorted(self._equivalent[key_in(run.inputs[name])])):
+            if key in self._there:
+                return self._there[key]
         raise UserError(f"{self._data / own}: this input of {old.path} is no more")
 
     def _fitting(self, run: Run) -> Artifact | None:
         """Return the latest run that counts as a planned one.
 
         Raises:
-            UserError: one of the same name and inputs has a setting that is not known.
+            UserError: one of the same kind and inputs has a setting that is not known.
         """
         wanted = _as_today(run.stage, run.settings)
         for old in self._old.get(run.stage, []):
@@ -169,8 +172,8 @@ class _Adoption:
                 try:
                     settings = _as_today(run.stage, old.manifest["settings"])
                 except ValidationError as error:
-                    # Of another name it is most likely something else altogether.
-                    if old.manifest["slug"] == run.slug:
+                    # Otherwise it is most likely something else altogether.
+                    if _kind(old.manifest["settings"]) == _kind(run.settings):
                         raise UserError(f"{old.path / MANIFEST}: {_problem(error)}") from None
                     continue
                 if settings == wanted:
@@ -179,8 +182,21 @@ class _Adoption:
 
     def _has_same_inputs(self, run: Run, inputs: Mapping[str, str]) -> bool:
         return run.inputs.keys() == inputs.keys() and all(
-            inputs[name] in self._equivalent[location] for name, location in run.inputs.items()
+            key_in(inputs[name]) in self._equivalent[key_in(location)]
+            for name, location in run.inputs.items()
         )
+
+    def _ancestors(self, run: Run) -> list[str]:
+        """Return the keys that a run was adopted from, one after the other."""
+        if run.location not in self._finished:
+            return []
+        history = Artifact(self._finished.path(run.location)).manifest["adopted_from"]
+        return [str(ancestor["key"]) for ancestor in history]
+
+
+def _kind(settings: Mapping[str, Any]) -> list[Any]:
+    """Return what tells at a glance what a run is."""
+    return [settings.get(name) for name in ("source", "arch", "method", "protocol", "seed")]
 
 
 def _as_today(stage: str, settings: Mapping[str, Any]) -> str:
@@ -193,11 +209,3 @@ def _problem(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     setting = ".".join(map(str, ("settings", *first["loc"])))
     return f"{setting}: {first['msg']}; remove that run, or let it be computed anew"
-
-
-def _ancestors(path: Path) -> set[str]:
-    """Return the locations that a run was adopted from, one after the other."""
-    if not is_complete(path):
-        return set()
-    stem = f"{path.parent.name}/{path.name[:-KEY_LENGTH]}"
-    return {f"{stem}{ancestor['key']}" for ancestor in Artifact(path).manifest["adopted_from"]}

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from distillery.core.errors import Interrupted, exit_on_failure
 from distillery.core.signals import on_request_to_end
-from distillery.runs.artifact import is_complete
+from distillery.runs.artifact import Finished, where
 from distillery.runs.preloading import modules_for
 from distillery.runs.run import Run
 from distillery.runs.stages import STAGES, execute
@@ -58,7 +58,7 @@ def execute_all(data: Path, runs: Sequence[Run], logs: Path | None = None, lanes
                 for child, status in children.wait():
                     statuses[child.run.location] = status
                     if not status:
-                        print(data / child.run.location)
+                        print(where(data, child.run.location))
                     elif child.log:
                         print(f"{child.run.name}: status {status}, see {child.log}")
             else:
@@ -86,7 +86,8 @@ def _shares_a_device(run: Run) -> bool:
 def _next(data: Path, waiting: Sequence[Run], running: Sequence[_Child]) -> Run | None:
     """Return the first run that waits and reads none of the others that is not there yet."""
     others = [*waiting, *(child.run for child in running)]
-    missing = {run.location for run in others if not is_complete(data / run.location)}
+    finished = Finished(data)
+    missing = {run.location for run in others if run.location not in finished}
     return next((run for run in waiting if missing.isdisjoint(run.inputs.values())), None)
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from distillery.core.errors import DamagedArtifact, UserError
+from distillery.core.errors import DamagedArtifact, NotMade
 from distillery.core.files import checksum
-from distillery.runs.run import identity_of, run_key
+from distillery.runs.run import identity_of, key_in, run_key
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -96,18 +97,57 @@ def open_input(data: Path, location: str, reader: str = "") -> Artifact:
         reader: location of the run that reads it, for the message.
 
     Raises:
-        UserError: it has not been made.
+        NotMade: it has not been made.
     """
-    path = data / location
+    path = where(data, location)
     if not is_complete(path):
         wanted_by = f" (input of {reader})" if reader else ""
-        raise UserError(f"{path}: this run has not been made{wanted_by}; run snakemake to make it")
+        raise NotMade(f"{path}: this run has not been made{wanted_by}; run snakemake to make it")
     return Artifact(path)
 
 
 def is_complete(path: Path) -> bool:
     """Tell whether ``path`` is a published run directory."""
     return (path / MANIFEST).is_file()
+
+
+class Finished:
+    """The finished runs of a data folder, found by their keys.
+
+    A run lies under the name that it was first made with, whatever a plan would call it: names
+    come from the ids of a params file, and experiments share runs. Each folder is listed once.
+    """
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self._folders: dict[str, dict[str, list[Path]]] = {}
+
+    def __contains__(self, location: str) -> bool:
+        """Tell whether the run that a plan has at ``location`` is there, under any name."""
+        return is_complete(self.path(location))
+
+    def path(self, location: str) -> Path:
+        """Return the directory of a run; where it would be made if it is not there."""
+        planned = self._data / location
+        if is_complete(planned):
+            return planned
+        named = self._of_key(planned.parent.name).get(key_in(location), ())
+        return next(filter(is_complete, named), planned)
+
+    def _of_key(self, folder: str) -> dict[str, list[Path]]:
+        """Return what lies in a folder by the keys that end the names."""
+        if folder not in self._folders:
+            found: dict[str, list[Path]] = {}
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                for path in sorted((self._data / folder).iterdir()):
+                    found.setdefault(key_in(path.name), []).append(path)
+            self._folders[folder] = found
+        return self._folders[folder]
+
+
+def where(data: Path, location: str) -> Path:
+    """Return the directory of a run, as ``Finished.path`` does, by what is there now."""
+    return Finished(data).path(location)
 
 
 def published(data: Path, folder: str = "[!.]*") -> Iterator[Path]:

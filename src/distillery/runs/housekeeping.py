@@ -8,6 +8,7 @@ from pathlib import Path
 
 from distillery.core.errors import DamagedArtifact
 from distillery.runs.artifact import MANIFEST, Artifact, published
+from distillery.runs.run import key_in
 
 
 def verify(data: Path) -> tuple[int, list[str]]:
@@ -23,10 +24,10 @@ def verify(data: Path) -> tuple[int, list[str]]:
 
 
 def unwanted(wanted: Container[str], data: Path) -> list[tuple[Path, int]]:
-    """Return published runs that lie at none of the wanted locations, with their size in bytes."""
+    """Return published runs that have none of the wanted keys, with their size in bytes."""
     found = []
     for path in published(data):
-        if path.relative_to(data).as_posix() not in wanted:
+        if key_in(path.name) not in wanted:
             size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
             found.append((path, size))
     return found

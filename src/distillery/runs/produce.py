@@ -1,6 +1,6 @@
 """Making a run: one writer, one atomic publish.
 
-While a run is being made, its files and checkpoints lie in ``data/.scratch/<slug>-<key>/``, which
+While a run is being made, its files and checkpoints lie in ``data/.scratch/<key>/``, which
 survives interruptions; the finished folder is renamed into place after its manifest is on disk. So
 an existing run directory is complete.
 """
@@ -16,14 +16,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from distillery.core.errors import DamagedArtifact
+from distillery.core.errors import DamagedArtifact, DistilleryError, Interrupted, NotMade
 from distillery.core.files import checksum, fsync, write_atomically
 from distillery.core.locks import wait_for_lock
-from distillery.runs.artifact import FORMAT, MANIFEST, Artifact, is_complete, open_input
+from distillery.runs.artifact import FORMAT, MANIFEST, Artifact, is_complete, open_input, where
 from distillery.runs.provenance import Recorder
 from distillery.runs.run import Run
 
 SCRATCH = ".scratch"
+LOCK = "lock"
+_FAILURE = "failure.txt"
 RAW = "raw"
 
 
@@ -59,23 +61,25 @@ def produce(data: Path, run: Run, compute: Callable[[Workspace], None]) -> Path:
     A run that another process is computing is waited for. It is an error when an input has not been
     made or does not match its manifest.
     """
-    target = data / run.location
-    scratch = data / SCRATCH / run.name
-    with _single_writer(scratch):
+    scratch = scratch_of(data, run)
+    with _single_writer(run, scratch):
+        target = where(data, run.location)
         if is_complete(target):
             shutil.rmtree(scratch)
             return target
-        inputs = {
-            name: open_input(data, location, run.location) for name, location in run.inputs.items()
-        }
-        workspace = Workspace(run, inputs, data / RAW, scratch / "out", scratch)
-        workspace.out.mkdir(exist_ok=True)
-        # What a library was writing under a name of its own when the last attempt was killed.
-        for unfinished in workspace.out.glob(".*"):
-            unfinished.unlink()
         recorder = Recorder()
-        compute(workspace)
-        record = {**recorder.record(), **workspace.record}
+        with _noted_failure(scratch):
+            inputs = {
+                name: open_input(data, location, run.location)
+                for name, location in run.inputs.items()
+            }
+            workspace = Workspace(run, inputs, data / RAW, scratch / "out", scratch)
+            workspace.out.mkdir(exist_ok=True)
+            # What a library was writing under a name of its own when the last attempt was killed.
+            for unfinished in workspace.out.glob(".*"):
+                unfinished.unlink()
+            compute(workspace)
+        record = {"params": run.params, **recorder.record(), **workspace.record}
         _publish(workspace.out, target, run, record, adopted_from=[])
         # The lock file goes last, while the lock is held: a waiting process re-checks `target`.
         shutil.rmtree(scratch)
@@ -101,8 +105,9 @@ def republish(data: Path, source: Path, run: Run, checked: Mapping[str, int] | N
     problems = artifact.problems()
     if problems:
         raise DamagedArtifact(problems[0])
-    target, scratch = data / run.location, data / SCRATCH / run.name
-    with _single_writer(scratch):
+    scratch = scratch_of(data, run)
+    with _single_writer(run, scratch):
+        target = where(data, run.location)
         if is_complete(target):
             shutil.rmtree(scratch)
             return target
@@ -117,12 +122,44 @@ def republish(data: Path, source: Path, run: Run, checked: Mapping[str, int] | N
     return target
 
 
+def scratch_of(data: Path, run: Run) -> Path:
+    """Return where a run is being made: the same whatever a plan calls it."""
+    return data / SCRATCH / run.key
+
+
 @contextlib.contextmanager
-def _single_writer(scratch: Path) -> Iterator[None]:
+def _single_writer(run: Run, scratch: Path) -> Iterator[None]:
     """Hold the lock of a run, after whoever holds it now."""
-    told = f"{scratch.name}: another process is computing this run; waiting for it"
-    with wait_for_lock(scratch / "lock", told):
+    told = f"{run.name}: another process is computing this run; waiting for it"
+    with wait_for_lock(scratch / LOCK, told):
         yield
+
+
+def failure_of(scratch: Path) -> str | None:
+    """Return why the last attempt to make a run failed; None if it did not."""
+    try:
+        return (scratch / _FAILURE).read_text(encoding="utf-8")
+    except OSError:
+        return None
+
+
+@contextlib.contextmanager
+def _noted_failure(scratch: Path) -> Iterator[None]:
+    """Keep in ``scratch`` why a run fails, for whoever asks.
+
+    That it was asked to stop, or has to wait for an input, is no failure.
+    """
+    note = scratch / _FAILURE
+    note.unlink(missing_ok=True)
+    try:
+        yield
+    except (Interrupted, NotMade):
+        raise
+    except Exception as error:
+        kind = "" if isinstance(error, DistilleryError) else f"{type(error).__name__}: "
+        with contextlib.suppress(OSError):
+            note.write_text(f"{kind}{error}", encoding="utf-8")
+        raise
 
 
 def _publish(

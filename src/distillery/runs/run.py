@@ -10,7 +10,7 @@ from typing import Any
 
 KEY_LENGTH = 16
 # What a run asks of the process and the machine: neither its key nor its manifest depends on it.
-_RESOURCES = ("preloads", "gpu", "exclusive", "spreads", "is_short")
+_RESOURCES = ("params", "preloads", "gpu", "exclusive", "spreads", "is_short")
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,13 @@ class Run:
     Attributes:
         stage: name of the stage (see ``distillery.runs.stages``).
         folder: folder below ``data/`` that holds the stage's runs.
-        slug: readable name, derived from the settings.
+        slug: readable name, from the ids of the params file; see ``planning.names``.
         settings: everything that decides the result, resolved to plain values.
         inputs: name -> location (``folder/slug-key``) of every run that is read.
         code: fingerprint of the code that computes the run.
         outside: name -> where a file or folder from outside is that it reads. The settings have a
             digest of what is in it; where it lies does not belong to the key.
+        params: the params file that it was planned from.
         preloads: modules that it needs beside its stage's; several runs share their import.
         gpu: whether it computes on an accelerator where there is one; None: as the stage says.
         exclusive: whether it needs the machine to itself, since it measures time.
@@ -41,6 +42,7 @@ class Run:
     code: str
     key: str = field(default="")
     outside: Mapping[str, str] = field(default_factory=dict, compare=False)
+    params: str = field(default="", compare=False)
     preloads: tuple[str, ...] = field(default=(), compare=False)
     gpu: bool | None = field(default=None, compare=False)
     exclusive: bool = field(default=False, compare=False)
@@ -87,9 +89,14 @@ def identity_of(
     return {
         "stage": stage,
         "settings": settings,
-        "inputs": {name: location[-KEY_LENGTH:] for name, location in inputs.items()},
+        "inputs": {name: key_in(location) for name, location in inputs.items()},
         "code": code,
     }
+
+
+def key_in(name: str) -> str:
+    """Return the key that ends the name or location of a run's directory."""
+    return name[-KEY_LENGTH:]
 
 
 def run_key(identity: Mapping[str, Any]) -> str:

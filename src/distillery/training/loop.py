@@ -98,7 +98,7 @@ class Loop:
             self.distiller.load_state_dict(saved["model"])
         self._started_at = time.monotonic() - self.state.seconds
         total = sum(phase.epochs for phase in phases)
-        progress = Progress("epochs", total, len(self.state.history))
+        progress = Progress("epochs", total, len(self.state.history), self.scratch)
         # A request to end becomes a checkpoint after the present step.
         with on_request_to_end(self._request_stop), progress:
             for number in range(self.state.phase, len(phases)):

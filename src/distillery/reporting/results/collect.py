@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from distillery.core.settings import FrozenModel
+from distillery.reporting.results.settings import SETTINGS
 from distillery.reporting.settings import Row, Selection
+from distillery.runs.run import key_in
 
 if TYPE_CHECKING:
     from distillery.runs.artifact import Artifact
@@ -49,12 +51,12 @@ def run(work: Workspace) -> None:
     ``classifies``, ``run`` (location) and ``key``, ``arch``, the training metrics,
     ``<protocol>/<metric>`` for each protocol, and what it cost: ``seconds``,
     ``images_per_second``, ``peak_memory_mb``, ``device``; ``adopted`` says of a run of earlier
-    code how it came to be adopted, and is empty otherwise.
+    code how it came to be adopted, and is empty otherwise; ``settings`` has all of them as JSON.
     """
     settings = Settings.model_validate(work.run.settings)
     rows = settings.rows
-    tidy = [_tidy(row, work.inputs) for row in rows]
-    pd.DataFrame(tidy).to_parquet(work.out / RUNS, index=False)
+    tidied = [tidy(row, work.inputs) for row in rows]
+    pd.DataFrame(tidied).to_parquet(work.out / RUNS, index=False)
     trained = [({"run": run}, run) for run in dict.fromkeys(row.run for row in rows)]
     _join(work, trained, "history.parquet", CURVES)
     _join(work, trained, DIAGNOSTICS, DIAGNOSTICS)
@@ -97,16 +99,25 @@ def _join(
         pd.concat(tables).to_parquet(work.out / target, index=False)
 
 
-def _tidy(row: Row, inputs: Mapping[str, Artifact]) -> dict[str, Any]:
-    """Return one row of the runs: names, training metrics, metrics of protocols, and costs."""
-    network = inputs[row.run]
+def tidy(row: Row, inputs: Mapping[str, Artifact]) -> dict[str, Any]:
+    """Return one row of the runs: names, training metrics, metrics of protocols, costs, settings.
+
+    Args:
+        row: names of networks and protocols.
+        inputs: location -> what is there of them; of a network that is missing only the names are
+            known.
+    """
     tidy = row.model_dump(exclude={"variant", "evaluations", "teacher"})
     tidy["variant"] = json.dumps(row.variant, sort_keys=True)
-    tidy["teacher_key"] = inputs[row.teacher].key
-    tidy["key"], tidy["arch"] = network.key, network.settings["arch"]
+    tidy["teacher_key"], tidy["key"] = key_in(row.teacher), key_in(row.run)
+    tidy[SETTINGS] = "{}"
+    network = inputs.get(row.run)
+    if network is None:
+        return tidy
+    tidy["arch"] = network.settings["arch"]
     tidy.update(network.json("metrics.json"))
     for protocol, location in row.evaluations.items():
-        metrics = inputs[location].json("metrics.json")
+        metrics = inputs[location].json("metrics.json") if location in inputs else {}
         tidy.update({f"{protocol}/{name}": value for name, value in metrics.items()})
     record = network.manifest["record"]
     tidy["seconds"] = record.get("training_seconds", record["wall_seconds"])
@@ -115,4 +126,5 @@ def _tidy(row: Row, inputs: Mapping[str, Artifact]) -> dict[str, Any]:
     tidy["device"] = record.get("device")
     tidy["chance_top1"] = record.get("chance_top1")
     tidy["adopted"] = network.adoption
+    tidy[SETTINGS] = json.dumps(network.settings, sort_keys=True)
     return tidy

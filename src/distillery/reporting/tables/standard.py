@@ -11,6 +11,7 @@ from distillery.reporting.formatting import duration, number, signed, whole
 from distillery.reporting.results.collected import BEST, COST, LAST, TEACHER, Results
 from distillery.reporting.results.comparisons import gain_intervals
 from distillery.reporting.results.protocols import compared, means
+from distillery.reporting.results.settings import with_settings
 from distillery.reporting.statistics import seeds
 from distillery.reporting.statistics.best import is_best
 from distillery.reporting.statistics.paired import half_width
@@ -180,7 +181,7 @@ def runs(results: Results) -> Table:
             ),
         ],
         each(shown),
-        data,
+        with_settings(data),
         with_runs=False,
     )
 

@@ -1,0 +1,1 @@
+"""Networks in use: what becomes of an image before, exported files, and their answers."""

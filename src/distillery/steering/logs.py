@@ -1,0 +1,28 @@
+"""The logs of runs, each ``<stage>/<name>-<key>.log`` in the folder of logs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from distillery.core.errors import UserError
+from distillery.runs.finding import found
+from distillery.runs.run import Run
+
+
+def log_of(run: Run, logs: Path) -> Path | None:
+    """Return the log of a run, whatever experiment had it computed; None if there is none."""
+    named = logs / run.stage / f"{run.name}.log"
+    others = sorted(named.parent.glob(f"*-{run.key}.log"))
+    return named if named.is_file() else next(iter(others), None)
+
+
+def find_log(name: str, logs: Path) -> Path:
+    """Return the log of the run that is meant by ``name``, as in ``runs.finding``.
+
+    Raises:
+        UserError: there is none, or it may be one of several.
+    """
+    by_name = {path.stem: path for path in sorted(logs.glob("*/*.log"))}
+    if not by_name:
+        raise UserError(f"{logs}: no logs; `snakemake` writes them, and `distillery run --logs`")
+    return by_name[found(name, by_name, f"`ls {logs}` lists the logs")]
