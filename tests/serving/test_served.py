@@ -46,14 +46,10 @@ class Trained:
         self.project = project
         self.folder = project.data / "raw" / "colours"
         draw(self.folder)
-        self.data = {
-            "source": "image-folder",
-            "path": "colours",
-            "image_size": 8,
-            "channels": 3,
-            "augmentation": {"pad": 1},
-        }
-        planned = project.plan({"!data": self.data, **changes})
+        data = {"source": "image-folder", "path": "colours", "image_size": 8, "channels": 3}
+        self.planned = planned = project.plan(
+            {"!data": {**data, "augmentation": {"pad": 1}}, **changes}
+        )
         (run,) = planned.stage("train-student")
         self.artifact = project.make(planned, run)
         self.prepared = Artifact(project.data / run.inputs["prepared"])
@@ -198,7 +194,7 @@ def test_a_mistake_costs_one_line(
     page = tmp_path / "page.onnx"
     page.write_text("no network")
     project = trained.project
-    planned = project.plan({"!data": trained.data})
+    planned = trained.planned
     evaluate = planned.stage("evaluate")[-1]
     if "classification" in arguments:
         evaluate = next(

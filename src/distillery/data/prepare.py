@@ -164,16 +164,17 @@ class _Form:
 def as_prepared(
     image: np.ndarray, name: str, shape: tuple[int, int, int], settings: Reading
 ) -> np.ndarray:
-    """Return an image as those of a prepared data set are, (H, W, C) uint8.
+    """Return an image of any size as those of a prepared data set are, (H, W, C) uint8.
 
     Args:
         image: (h, w, 1 or 3) uint8, grey, or red, green and blue.
         name: what to call it in a message.
         shape: height, width and channels of the data set's images.
-        settings: how it was prepared; without an `image_size` images of other sizes are refused.
+        settings: the settings that it was prepared with.
     """
-    is_lab = settings.colour == "lab"
-    form = _Form(shape, Resizing.of(settings), may_lose_colour=True, is_lab=is_lab)
+    # A set of equal images asks for no size; what belongs to none has to get that of its images.
+    resizing = Resizing.of(settings) or Resizing(shape[0])
+    form = _Form(shape, resizing, may_lose_colour=True, is_lab=settings.colour == "lab")
     return form.applied(image, name)
 
 

@@ -19,7 +19,7 @@ def read_image(path: Path, shape: tuple[int, int, int], settings: Reading) -> np
     Args:
         path: the file.
         shape: height, width and channels of the data set's images.
-        settings: how it was prepared.
+        settings: the settings that it was prepared with.
 
     Raises:
         UserError: there is no such file, it is no image, or the data set's are not made of files.

@@ -90,8 +90,8 @@ class Runs:
 
     def __init__(self, experiment: Experiment, data_sets: DataSets | None = None) -> None:
         self.planned: dict[str, Run] = {}
-        self.data_sets = data_sets or DataSets(experiment)
         self._by_key: dict[str, Run] = {}
+        self.data_sets = data_sets or DataSets(experiment)
         self._experiment = experiment
 
     def add(

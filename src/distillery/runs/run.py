@@ -24,9 +24,9 @@ class Run:
         settings: everything that decides the result, resolved to plain values.
         inputs: name -> location (``folder/slug-key``) of every run that is read.
         code: fingerprint of the code that computes the run.
+        params: the params file that it was planned from.
         outside: name -> where a file or folder from outside is that it reads. The settings have a
             digest of what is in it; where it lies does not belong to the key.
-        params: the params file that it was planned from.
         preloads: modules that it needs beside its stage's; several runs share their import.
         gpu: whether it computes on an accelerator where there is one; None: as the stage says.
         exclusive: whether it needs the machine to itself, since it measures time.
@@ -41,8 +41,8 @@ class Run:
     inputs: Mapping[str, str]
     code: str
     key: str = field(default="")
-    outside: Mapping[str, str] = field(default_factory=dict, compare=False)
     params: str = field(default="", compare=False)
+    outside: Mapping[str, str] = field(default_factory=dict, compare=False)
     preloads: tuple[str, ...] = field(default=(), compare=False)
     gpu: bool | None = field(default=None, compare=False)
     exclusive: bool = field(default=False, compare=False)

@@ -28,11 +28,7 @@ _CHANNELS = {
     3: ("red", "green", "blue"),
     4: ("red", "green", "blue", "depth"),
 }
-_CUTS = {
-    "squash": "the whole image to size, proportions are lost",
-    "crop": "the central square to size",
-}
-_FILTERS = {"area": "BOX where it shrinks, BILINEAR where it grows"}
+_AREA = "area: Pillow's BOX where images shrink, BILINEAR where they grow"
 
 
 class Preprocessing(FrozenModel):
@@ -57,7 +53,7 @@ class Preprocessing(FrozenModel):
     depth: int
     """How many channels the data set has."""
     reading: Reading
-    """How the data set was prepared."""
+    """The settings with which the data set was prepared."""
 
     @classmethod
     def of(cls, trained: Artifact, prepared: Artifact) -> Preprocessing:
@@ -67,14 +63,15 @@ class Preprocessing(FrozenModel):
             trained: its run.
             prepared: the run of its data set.
         """
-        info, architecture = DataSetInfo.load(prepared), architecture_of(trained)
-        channels, seen = architecture.channels, architecture.seen(info)
-        reading = _reading(prepared, info)
-        names = _CHANNELS["lab" if reading.colour == "lab" else info.shape[2]]
+        info, channels = DataSetInfo.load(prepared), architecture_of(trained).channels
+        names = Reading.model_fields
+        reading = Reading(**{n: v for n, v in prepared.settings.items() if n in names})
+        seen = architecture_of(trained).seen(info)
+        order = _CHANNELS["lab" if reading.colour == "lab" else info.shape[2]]
         return cls(
             size=info.shape[:2],
             resize=_rule(reading),
-            channel_order=names if channels is None else tuple(names[each] for each in channels),
+            channel_order=order if channels is None else tuple(order[each] for each in channels),
             mean=seen.mean,
             std=seen.std,
             classes=info.classes,
@@ -121,19 +118,7 @@ class Preprocessing(FrozenModel):
         return as_prepared(full, "the image", shape, self.reading)
 
 
-def _reading(prepared: Artifact, info: DataSetInfo) -> Reading:
-    """Return how a data set was prepared, with the size of its images where that is a square."""
-    names = Reading.model_fields
-    settings = {name: value for name, value in prepared.settings.items() if name in names}
-    height, width, _ = info.shape
-    if height == width:
-        settings["image_size"] = height
-    return Reading.model_validate(settings)
-
-
 def _rule(reading: Reading) -> str:
-    """Return in words how images of another size are resized."""
-    if not reading.image_size:
-        return "images of another size are refused"
-    method = _FILTERS.get(reading.filter, reading.filter.upper())
-    return f"{_CUTS[reading.resize]} (Pillow's {method})"
+    """Say how images of another size are resized."""
+    what = "the central square" if reading.resize == "crop" else "the whole image, squeezed"
+    return f"{what}; filter {_AREA if reading.filter == 'area' else reading.filter}"
