@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -133,3 +134,17 @@ def test_a_run_is_found_by_its_key_whatever_it_is_called(tmp_path: Path) -> None
     assert where(tmp_path, missing.location) == tmp_path / missing.location
     (path / MANIFEST).unlink()
     assert called.location not in Finished(tmp_path)
+
+
+def test_a_run_whose_input_was_made_again_with_other_contents_is_told(tmp_path: Path) -> None:
+    source = make_run(1)
+    first = produce(tmp_path, source, write_value)
+    reader = produce(tmp_path, make_run(2, {"a": source.location}), write_value)
+    assert verify(tmp_path) == (2, [])
+    shutil.rmtree(first)
+    assert verify(tmp_path) == (1, []), "what is not there is not missed"
+    produce(tmp_path, source, lambda work: work.write_json("value.json", 7))
+    problem = (
+        f"{reader}: was made of other contents than {first} has now; remove it to have it made"
+    )
+    assert verify(tmp_path) == (2, [f"{problem} anew"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -35,6 +36,12 @@ class Artifact:
     def settings(self) -> dict[str, Any]:
         """The settings that the run was made with, with what other runs selected of them."""
         return dict(self.manifest.get("record", {}).get("settings") or self.manifest["settings"])
+
+    @property
+    def contents(self) -> str:
+        """Digest of what its files hold, as the manifest says."""
+        sums = {name: file["sha256"] for name, file in self.manifest["files"].items()}
+        return hashlib.sha256(json.dumps(sums, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
     def files(self) -> list[str]:

@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 from distillery.core.errors import DamagedArtifact
-from distillery.runs.artifact import MANIFEST, Artifact, published
+from distillery.runs.artifact import MANIFEST, Artifact, Finished, is_complete, published
 from distillery.runs.run import key_in
 
 
 def verify(data: Path) -> tuple[int, list[str]]:
     """Check every published run; return how many were checked and what is wrong."""
     problems: list[str] = []
-    paths = list(published(data))
+    paths, finished = list(published(data)), Finished(data)
     for path in paths:
         try:
-            problems += Artifact(path).problems()
+            artifact = Artifact(path)
+            problems += artifact.problems()
+            problems += _outdated(artifact, finished)
         except DamagedArtifact as error:
             problems.append(str(error))
     return len(paths), problems
+
+
+def _outdated(artifact: Artifact, finished: Finished) -> Iterator[str]:
+    """Say which inputs were made again, with other contents, since a run has read them."""
+    read = artifact.manifest["record"].get("inputs", {})
+    for name, location in artifact.manifest["inputs"].items():
+        source = finished.path(location)
+        if name in read and is_complete(source) and Artifact(source).contents != read[name]:
+            yield (
+                f"{artifact.path}: was made of other contents than {source} has now; remove it to "
+                "have it made anew"
+            )
 
 
 def unwanted(wanted: Container[str], data: Path) -> list[tuple[Path, int]]:

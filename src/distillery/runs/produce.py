@@ -79,7 +79,9 @@ def produce(data: Path, run: Run, compute: Callable[[Workspace], None]) -> Path:
             for unfinished in workspace.out.glob(".*"):
                 unfinished.unlink()
             compute(workspace)
-        record = {"params": run.params, **recorder.record(), **workspace.record}
+        read = {name: source.contents for name, source in inputs.items()}
+        made = {**recorder.record(), **workspace.record}
+        record = {"params": run.params, **made, "inputs": read}
         _publish(workspace.out, target, run, record, adopted_from=[])
         # The lock file goes last, while the lock is held: a waiting process re-checks `target`.
         shutil.rmtree(scratch)
