@@ -115,11 +115,11 @@ def report(
     """
     from distillery.planning import loading
     from distillery.reporting.page import publish
-    from distillery.runs.artifact import is_complete
+    from distillery.runs.artifact import Finished
     from distillery.runs.stages import execute
 
     planned = loading.load(params, data)
-    if not complete and not is_complete(data / planned.collected):
+    if not complete and planned.collected not in Finished(data):
         from distillery.planning.partial import partial_plan
 
         planned = partial_plan(params, planned, data, logs)

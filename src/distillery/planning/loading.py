@@ -21,7 +21,7 @@ from distillery.data.card import Look
 from distillery.data.settings import Source
 from distillery.models.naming import source_of
 from distillery.planning.plan import OutsideFile, Plan
-from distillery.runs.artifact import is_complete
+from distillery.runs.artifact import Finished
 from distillery.runs.fingerprint import source_digest
 
 _CACHE = ".cache/plans"
@@ -91,7 +91,7 @@ def _require_outside(wanted: OutsideFile, params: Path, data: Path) -> None:
     Raises:
         UserError: the file is missing or another one.
     """
-    if is_complete(data / wanted.run):
+    if wanted.run in Finished(data):
         return
     from distillery.data.contents import digest_of, folder_of_raw_files
     from distillery.data.files import find, missing, roots_of
