@@ -146,6 +146,12 @@ class Graph:
         names = files.expected(self.plan.report)
         return [f"{folder}/{name}" for name in names if name.endswith(suffix)]
 
+    def caption(self, file: str) -> str:
+        """Return what holds the caption of one of the report's figures or tables."""
+        folder = self.plan.report.folder
+        name = Path(file).relative_to(folder).as_posix()
+        return str(publish.caption(Path(self.data), folder, name).absolute())
+
     def report_marker(self) -> str:
         """Return the file that tells that the report is the current one."""
         settings = self.plan.report

@@ -34,12 +34,47 @@ class Study:
     def settings(self) -> ReportSettings:
         return ReportSettings.model_validate(self.report)
 
+    @property
+    def made(self) -> pd.DataFrame:
+        """How the runs were made, as the stage ``collect`` says it."""
+        training = {
+            **{"epochs": 20, "batch_size": 64, "instances": None, "schedule": "steps", "lr": 0.05},
+            **{"milestones": [12, 15], "gamma": 0.1, "warmup_epochs": 0, "momentum": 0.9},
+            **{"nesterov": False, "weight_decay": 5e-4, "evaluate_every": 1},
+        }
+        shared = {
+            "training": training,
+            "compute": {"precision": "no", "processes": 1, "threads": 1, "compile": False},
+            "augmentation": {"kind": "crop", "pad": 4, "flip": True},
+        }
+        rows = self.runs.drop_duplicates("run")
+        return pd.DataFrame(
+            {
+                "run": row["run"],
+                "settings": json.dumps({**shared, "arch": row["arch"], "seed": row["seed"]}),
+                "started": f"2020-01-0{1 + number % 3}T00:00:00+00:00",
+                "commit": "0123456789abcdef0123456789abcdef01234567",
+                "dirty": False,
+                "processor": "A processor",
+                "device": "cpu",
+                "versions": json.dumps({"python": "3.11.1", "torch": "2.9.0"}),
+                "data": "made-up",
+                "shape": "8 × 8 × 1",
+                "classes": 10,
+                "train": 100,
+                "validation": 0,
+                "test": 50,
+            }
+            for number, (_, row) in enumerate(rows.iterrows())
+        )
+
     def publish(self, data: Path) -> Artifact:
         run = Run("collect", "evaluations", "made-up", {"rows": len(self.rows)}, {}, "0")
 
         def write(work: Workspace) -> None:
             self.runs.to_parquet(work.out / "runs.parquet", index=False)
             pd.concat(self.curves).to_parquet(work.out / "curves.parquet", index=False)
+            self.made.to_parquet(work.out / "records.parquet", index=False)
 
         return Artifact(produce(data, run, write))
 
@@ -70,6 +105,8 @@ def make_study(
                     "teacher": f"t{pair}",
                     "teacher_arch": f"resnet{56 + pair}",
                     "student_arch": f"resnet{20 + pair}",
+                    "teacher_parameters": 860_000,
+                    "student_parameters": 278_000,
                 }
                 for pair in range(pairs)
             },
@@ -77,6 +114,17 @@ def make_study(
                 name: {"title": f"Effect of {name}", "axes": list(axes)}
                 for name, axes in ablations.items()
             },
+            "entries": {
+                name: {
+                    "title": title,
+                    "method": name,
+                    "source": "Somebody 2020; what else is from elsewhere",
+                    "weights": {"ce": 1.0, "kd": 0.0, "method": 0.8},
+                    "differs": {"options.negatives": 64} if name == "crd" else {},
+                }
+                for name, title in methods.items()
+            },
+            "params": "params/made-up.yaml",
             "sections": {},
             "claims": [],
             "published": {"note": "Nothing like it was published.", "numbers": []},

@@ -5,21 +5,38 @@ rule build_report:
         # Its name changes with the results and the report's code; those of the other files do not.
         current=GRAPH.report_marker(),
         page=report(
-            GRAPH.report_files(".html"),
+            GRAPH.report_files("/index.html"),
             caption="../report/page.rst",
             category="Report",
         ),
-        figures=report(
-            GRAPH.report_files(".svg"),
-            caption="../report/figure.rst",
-            category="Figures",
-        ),
-        tables=report(
-            GRAPH.report_files(".csv"),
+        figures=[
+            report(
+                file,
+                caption=GRAPH.caption(file),
+                category="Figures",
+                labels={"figure": Path(file).stem},
+            )
+            for file in GRAPH.report_files(".svg")
+        ],
+        tables=[
+            report(
+                file,
+                caption=GRAPH.caption(file),
+                category="Tables",
+                labels={"table": Path(file).stem},
+            )
+            for file in GRAPH.report_files(".csv")
+            if not file.endswith("/runs.csv")
+        ],
+        runs=report(
+            GRAPH.report_files("/runs.csv"),
             caption="../report/table.rst",
             category="Tables",
+            labels={"table": "runs"},
         ),
-        other=GRAPH.report_files((".json", ".pdf", ".png", ".md", ".tex")),
+        other=GRAPH.report_files(
+            (".json", ".pdf", ".png", ".md", ".tex", "/plots.html")
+        ),
     log:
         f"logs/report/{GRAPH.plan.name}.log",
     benchmark:

@@ -69,6 +69,8 @@ class Study(Evaluation):
 class Protocol(Evaluation):
     """Measures a finished network. Subclasses set the class attributes and implement ``run``."""
 
+    headings: ClassVar[Mapping[str, str]] = {}
+    """Metric -> what tables call it, with its unit, where no section of the report does."""
     exclusive: ClassVar[bool] = False
     """Whether it measures time, so that nothing may run beside it."""
     uses_method: ClassVar[bool] = False

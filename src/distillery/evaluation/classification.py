@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +25,14 @@ class Classification(Protocol):
     """Accuracy, calibration and agreement with the teacher."""
 
     title = "Classification"
+    headings: ClassVar[Mapping[str, str]] = {
+        "top1": "Top-1 (%)",
+        "top5": "Top-5 (%)",
+        "nll": "NLL (nats)",
+        "ece": "Calibration error (%)",
+        "agreement": "Agreement with the teacher (%)",
+        "teacher_kl": "KL to the teacher (nats)",
+    }
 
     class Options(FrozenModel):
         """Options of the protocol."""

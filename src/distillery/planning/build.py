@@ -102,12 +102,16 @@ class _Planner:
             for location in (row.run, row.teacher, *row.evaluations.values())
         }
         read |= {each.run: planned[each.run] for each in self._selections}
+        # What the networks learned from, which the report describes.
+        used = [planned[row.run].inputs for row in self._rows]
+        images = {each[name] for each in used for name in ("prepared", "split") if name in each}
+        read |= {location: planned[location] for location in sorted(images)}
         settings = collect.Settings(rows=tuple(self._rows), selections=self._selections).model_dump(
             mode="json"
         )
         name = names.joined(names.part(experiment.name), "results")
         collected = self._runs.add("collect", name, settings, read)
-        report = report_settings(experiment, self._runs, self._sections, self._students)
+        report = report_settings(experiment, self._file, self._runs, self._sections, self._students)
         modules = {sections.module_of(each.module) for each in report.sections.values()}
         identity = {
             "report": report.model_dump(mode="json"),

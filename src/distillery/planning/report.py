@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
+from distillery.evaluation import registry as protocols
+from distillery.evaluation.base import Protocol
 from distillery.experiment.experiment import Experiment
 from distillery.experiment.pairs import Pair
+from distillery.methods import registry as methods
+from distillery.planning.data_sets import DataSets
+from distillery.planning.entries import entry_settings
 from distillery.planning.published import published
 from distillery.planning.runs import Runs
 from distillery.planning.students import Student
@@ -23,14 +29,16 @@ from distillery.reporting.settings import (
 
 def report_settings(
     experiment: Experiment,
+    file: Path,
     runs: Runs,
     method_sections: Iterable[str],
-    students: Iterable[Student],
+    students: Sequence[Student],
 ) -> ReportSettings:
     """Return what the report is made with, beside the results.
 
     Args:
         experiment: the experiment.
+        file: its params file.
         runs: those that it needs.
         method_sections: names of the sections that its methods ask for.
         students: the students of the comparison.
@@ -40,6 +48,7 @@ def report_settings(
         title=experiment.title,
         description=experiment.description,
         folder=experiment.report_folder,
+        params=_shown(file),
         timings=experiment.report.timings,
         baseline=experiment.report.baseline,
         pairs={
@@ -47,11 +56,18 @@ def report_settings(
                 teacher=pair.teachers[0],
                 teacher_arch=_teachers_label(experiment, pair),
                 student_arch=pair.student,
+                **_parameters(experiment, runs.data_sets, pair),
             )
             for name, pair in experiment.pairs.items()
         },
+        entries=entry_settings(experiment, students),
+        headings=_headings(experiment),
         ablations={
-            name: AblationSettings(title=ablation.title or name, axes=axes_of(ablation))
+            name: AblationSettings(
+                title=ablation.title or name,
+                axes=axes_of(ablation),
+                paper=_paper(experiment, ablation.methods),
+            )
             for name, ablation in experiment.ablations.items()
         },
         sections=_section_settings(experiment, method_sections),
@@ -72,6 +88,49 @@ def _teachers_label(experiment: Experiment, pair: Pair) -> str:
         return label
     data = experiment.teachers[pair.teachers[0]].data_set or experiment.data.source
     return f"{data}: {label}"
+
+
+def _shown(file: Path) -> str:
+    """Return the params file as commands name it: where else it lies is no part of a report."""
+    inside = file.is_absolute() and file.is_relative_to(Path.cwd())
+    relative = file.relative_to(Path.cwd()) if inside else file
+    return relative.name if relative.is_absolute() else relative.as_posix()
+
+
+def _parameters(experiment: Experiment, data_sets: DataSets, pair: Pair) -> dict[str, int | None]:
+    """Return the numbers of parameters of a pair's networks, as far as the plan knows them."""
+    teachers = [experiment.teachers[name] for name in pair.teachers]
+    data = teachers[0].data_set
+    if data_sets.settings(data).facts.num_classes is None and not data_sets.per_class(data):
+        return {}
+    specs = [data_sets.spec(each.arch, each.data_set, each.channels) for each in teachers]
+    student = data_sets.spec(pair.student, data, pair.channels)
+    return {
+        "teacher_parameters": sum(spec.parameters for spec in specs),
+        "student_parameters": student.parameters,
+    }
+
+
+def _headings(experiment: Experiment) -> dict[str, str]:
+    """Return what tables call the metrics of the protocols that say so."""
+    found: dict[str, str] = {}
+    for name, entry in experiment.protocols.items():
+        protocol = protocols.load(entry.protocol or name)
+        if issubclass(protocol, Protocol):
+            found |= {f"{name}/{metric}": text for metric, text in protocol.headings.items()}
+    return found
+
+
+def _paper(experiment: Experiment, entries: Sequence[str]) -> str:
+    """Return the work that a method is of; empty where there are several."""
+    works = {_work(experiment.methods[entry].method or entry) for entry in entries}
+    return works.pop() if len(works) == 1 else ""
+
+
+def _work(method: str) -> str:
+    """Return a method and its work: ``source`` up to where it says what else is from whom."""
+    kind = methods.load(method)
+    return f"{kind.title} ({kind.source.partition(';')[0].partition(':')[0]})"
 
 
 def _section_settings(
@@ -95,6 +154,7 @@ def _section_settings(
                 tables=section.table_suffixes,
                 figures=section.figure_suffixes,
                 axes=axes_of(study) if study else (),
+                paper=_paper(experiment, _logging(experiment, name)) if entry is None else "",
             )
     if experiment.tuning:
         section = sections.load(TUNING)
@@ -107,3 +167,12 @@ def _section_settings(
             axes=(),
         )
     return settings
+
+
+def _logging(experiment: Experiment, section: str) -> list[str]:
+    """Return the method entries whose methods log what a section shows."""
+    return [
+        name
+        for name, entry in experiment.methods.items()
+        if methods.load(entry.method or name).section == section
+    ]

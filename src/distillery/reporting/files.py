@@ -9,14 +9,19 @@ from distillery.reporting.settings import ReportSettings
 PAGE = "index.html"
 METRICS = "metrics.json"
 RUNS = "tables/runs.csv"
-TABLE_FORMATS = ("csv", "md", "tex")
+FINDINGS = "findings.md"
+PLOTS = "plots.html"
+TABLE_FORMATS = ("csv", "md", "tex", "tabular.tex")
 FIGURE_FORMATS = ("svg", "pdf", "png")
 
-_TABLES = ("main", "ranks", "differences", "teachers", "evaluation")
+_TABLES = (
+    *("main", "ranks", "differences", "teachers", "evaluation"),
+    *("settings", "entries", "networks", "provenance"),
+)
 _CLAIMS = "claims"
 _PUBLISHED = "published"
 _COST = "cost"
-_FIGURES = ("accuracy", "ranks", "learning-curves")
+_FIGURES = ("accuracy", "differences", "ranks", "learning-curves", "size")
 _ABLATION = "ablation-"
 _SECTION = "section-"
 
@@ -31,7 +36,7 @@ def expected(report: ReportSettings) -> list[str]:
         *ablations,
         *([_COST] if report.timings else []),
     ]
-    figures = [*_FIGURES, *ablations]
+    figures = [*_FIGURES, *([_COST] if report.timings else []), *ablations]
     for entry, settings in report.sections.items():
         tables += [section(entry, suffix) for suffix in settings.tables]
         figures += [section(entry, suffix) for suffix in settings.figures]
@@ -40,6 +45,8 @@ def expected(report: ReportSettings) -> list[str]:
         RUNS,
         *(figure_file(name, suffix) for name in figures for suffix in FIGURE_FORMATS),
         METRICS,
+        FINDINGS,
+        PLOTS,
         PAGE,
     ]
 
@@ -66,9 +73,13 @@ def section(entry: str, suffix: str = "") -> str:
 
 def is_disposable(file: str) -> bool:
     """Tell whether ``file`` is one that a report of some settings writes, and not the user's."""
-    tables, figures = "|".join((*_TABLES, _CLAIMS, _PUBLISHED, _COST)), "|".join(_FIGURES)
+    tables, figures = (
+        "|".join((*_TABLES, _CLAIMS, _PUBLISHED, _COST)),
+        "|".join((*_FIGURES, _COST)),
+    )
+    formats = "|".join(map(re.escape, TABLE_FORMATS))
     kinds = (
-        rf"tables/(({tables}|{_ABLATION}.+|{_SECTION}.+)\.({'|'.join(TABLE_FORMATS)})|runs\.csv)",
+        rf"tables/(({tables}|{_ABLATION}.+|{_SECTION}.+)\.({formats})|runs\.csv)",
         rf"figures/({figures}|{_ABLATION}.+|{_SECTION}.+)\.({'|'.join(FIGURE_FORMATS)})",
     )
     return any(re.fullmatch(kind, file) for kind in kinds)

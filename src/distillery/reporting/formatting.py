@@ -10,6 +10,19 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 DASH = "–"
+# Sections of a method entry, which are no part of what a setting is called.
+_ROOMS = ("options", "training", "split")
+_TITLES = {
+    "pair": "Pair",
+    "method": "Method",
+    "teachers": "Teachers",
+    "kd_temperature": "Temperature of KD",
+    "training.lr": "Learning rate",
+    "training.batch_size": "Batch size (images)",
+    "training.epochs": "Epochs",
+    "split.fraction": "Share of the training images",
+    "split.per_class": "Training images per class",
+}
 _MINUS = "−"
 
 
@@ -96,9 +109,43 @@ def variant_text(variant: str, *, named: bool = True, leave_out: Container[str] 
     )
 
 
+def axis_title(dotted: str) -> str:
+    """Write the dotted name of a setting in words: ``options.curve.scale`` is ``Curve scale``."""
+    if dotted in _TITLES:
+        return _TITLES[dotted]
+    room, _, rest = dotted.partition(".")
+    if room == "weights":
+        return f"Weight of {rest.upper() if len(rest) == 2 else rest}"
+    words = re.sub(r"[._]", " ", rest if room in _ROOMS else dotted)
+    return f"{words[:1].upper()}{words[1:]}"
+
+
+def axis_titles(dotted: Iterable[str]) -> dict[str, str]:
+    """Return the titles of several settings; where two would be one, with their dotted names."""
+    return distinct({name: axis_title(name) for name in dotted})
+
+
+def markdown(text: str) -> str:
+    """Return a text in one line as Markdown that shows it as it is."""
+    escaped = re.sub(r"([\\`*_\[\]<>|~&$])", r"\\\1", one_line(text))
+    # What would begin a heading, a list or a quotation.
+    return re.sub(r"^(#|[-+](?= )|\d+(?=[.)] ))", _escaped_start, escaped)
+
+
+def _escaped_start(found: re.Match[str]) -> str:
+    start = found[1]
+    return f"{start}\\" if start.isdigit() else f"\\{start}"
+
+
+def one_line(text: str) -> str:
+    """Return a text without line breaks; narrow spaces between digits stay."""
+    return re.sub(r"[ \t\r\n]+", " ", text).strip()
+
+
 def of_one_seed(caption: str) -> str:
     """Say in a caption that its numbers are of one seed instead of means over seeds."""
-    means = r"(as )?\b(m|M)eans?( (?:and|±) standard deviation)? over seeds"
+    bars = " with error bars of one standard deviation"
+    means = rf"(as )?\b(m|M)eans?(?: (?:and|±) standard deviation)? over seeds(?:{bars})?"
     return re.sub(
         means,
         lambda found: f"{'of ' if found[1] else ''}{'O' if found[2] == 'M' else 'o'}ne seed",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import Field
+
 from distillery.core.settings import FrozenModel
 
 
@@ -54,6 +56,25 @@ class PairSettings(FrozenModel):
     """Architectures of the teachers, in words."""
     student_arch: str
     """Architecture of the student."""
+    teacher_parameters: int | None = None
+    """Parameters of the teachers together; None where the plan cannot know them."""
+    student_parameters: int | None = None
+    """Parameters of the student."""
+
+
+class EntrySettings(FrozenModel):
+    """A method entry, and what of it is not as published."""
+
+    title: str
+    """What tables call it."""
+    method: str
+    """Name of the method."""
+    source: str
+    """Where the method was published, and where its defaults come from."""
+    weights: dict[str, float]
+    """Weights of the objective."""
+    differs: dict[str, Any]
+    """Dotted name -> value of what the params file sets otherwise than the method's defaults."""
 
 
 class AblationSettings(FrozenModel):
@@ -63,6 +84,8 @@ class AblationSettings(FrozenModel):
     """Its caption."""
     axes: tuple[str, ...]
     """Dotted names of what is varied."""
+    paper: str = ""
+    """The work that what is varied belongs to; empty where several methods are varied."""
 
 
 class SectionSettings(FrozenModel):
@@ -78,6 +101,8 @@ class SectionSettings(FrozenModel):
     """Suffixes of its figures."""
     axes: tuple[str, ...]
     """Dotted names of what a study varies; none for other protocols."""
+    paper: str = ""
+    """The work whose methods log what it shows; empty for protocols."""
 
 
 class ClaimSettings(FrozenModel):
@@ -124,12 +149,18 @@ class ReportSettings(FrozenModel):
     """What the experiment shows."""
     folder: str
     """Folder of the report."""
+    params: str = ""
+    """Name of the params file, for commands."""
     timings: bool
     """Whether tables show measured time and memory."""
     baseline: str
     """Method entry that gains are measured from."""
     pairs: dict[str, PairSettings]
     """The pairs by id."""
+    entries: dict[str, EntrySettings] = Field(default_factory=dict)
+    """The method entries by id."""
+    headings: dict[str, str] = Field(default_factory=dict)
+    """``<protocol>/<metric>`` -> what tables call it, with its unit."""
     ablations: dict[str, AblationSettings]
     """The ablations by id."""
     sections: dict[str, SectionSettings]

@@ -56,7 +56,7 @@ def test_lines_without_numbers_are_not_drawn(
     study.rows = [row for row in study.rows if row["table"] != "teachers"]
     results = read(study)
     drawn = accuracy(results, styles(results))
-    assert legend(drawn) == ["mean ± std", "single run", "teacher"]
+    assert legend(drawn) == ["mean ± one standard deviation", "single run", "teacher"]
 
 
 def test_dots_stand_beside_their_places_but_count_for_the_limits(
@@ -122,7 +122,7 @@ def test_few_decades_are_linear(make, read) -> None:
     drawn = ablation([0.05, 0.1, 0.5], make, read)
     (panel,) = drawn.figure.axes
     assert panel.get_xscale() == "linear"
-    assert panel.get_xlabel() == "x"
+    assert panel.get_xlabel() == "X"
     assert legend(drawn) == ["CRD + KD", "CE (baseline)"]
 
 
@@ -157,10 +157,10 @@ def test_other_values_have_equal_steps_and_no_line(make, read, values, labels) -
 def test_other_axes_tell_groups_apart(make, read) -> None:
     drawn = ablation([1, 2], make, read, **{"weights.kd": [0, 1], "options.y": ["a", "b"]})
     assert legend(drawn)[:4] == [
-        "weights.kd 0, y a",
-        "weights.kd 0, y b",
-        "weights.kd 1, y a",
-        "weights.kd 1, y b",
+        "Weight of KD 0, Y a",
+        "Weight of KD 0, Y b",
+        "Weight of KD 1, Y a",
+        "Weight of KD 1, Y b",
     ]
 
 

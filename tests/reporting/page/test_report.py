@@ -134,7 +134,7 @@ def test_numbers_of_tables_have_ten_digits(make: Callable[..., Study], tmp_path:
     for table in (*build.all_tables(results).values(), standard.runs(results)):
         numbers = re.findall(r"(?<=,)-?\d+\.\d+(?=[,\n])", writing.to_csv(table))
         long = [text for text in numbers if len(re.sub(r"^-?0\.0*|\D", "", text)) > 10]
-        assert numbers
+        assert numbers or not table.data.select_dtypes("float").size
         assert long == [], table.name
 
 
@@ -227,6 +227,7 @@ def test_captions_say_that_there_is_one_seed(make: Callable[..., Study], tmp_pat
     text = (tmp_path / "reports/index.html").read_text(encoding="utf-8")
     assert "over seeds" not in text
     assert "last epoch: one seed, and single runs" in text
+    assert not re.search(r"means? over \w* ?seeds|over seeds", text)
 
 
 def test_claims_and_published_numbers_have_tables(study: Study, tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ def test_many_methods_have_no_error_bars(tmp_path: Path, methods: int, has_bars:
     assert [container.has_yerr for container in shown.figure.axes[0].containers] == (
         [has_bars] * methods
     )
-    assert ("Mean and standard deviation" in shown.caption) is has_bars
+    assert ("error bars of one standard deviation" in shown.caption) is has_bars
 
 
 @STUDIES

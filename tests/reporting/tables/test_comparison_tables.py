@@ -14,8 +14,8 @@ def test_claims_show_difference_interval_p_effect_and_verdict(study: Study, tmp_
     study.report["claims"] = [{"better": "kd", "worse": "ce", "text": None}]
     table = comparisons.claims(read(study, tmp_path))
     headings = [heading for (heading,) in table.header]
-    assert headings[:4] == ["Claim", "Verdict", "Difference", "95 % interval"]
-    assert {"p (Holm)", "g", "Ahead in", "Runs"} <= set(headings)
+    assert headings[:4] == ["Claim", "Verdict", "Difference (points)", "95 % interval"]
+    assert {"p (Holm)", "Hedges’ g", "Ahead in", "Runs"} <= set(headings)
     (row,) = table.rows
     assert [cell.text for cell in row[:2]] == ["KD > CE", "supported"]
     assert row[headings.index("Ahead in")].text == "6 of 6"
@@ -29,7 +29,7 @@ def test_every_table_can_be_written_and_every_figure_drawn(
     results = read(make(seeds=seeds), tmp_path)
     for table in (comparisons.ranks(results), comparisons.differences(results)):
         assert bool(table.rows) == (seeds == 3)
-        assert ("Nothing is tested" in table.caption) == (seeds == 1)
+        assert ("Nothing is tested" in " ".join(table.notes)) == (seeds == 1)
         for write in writing.FORMATS.values():
             assert write(table)
     figure = drawn_ranks(results, make_styles(results.labels, results.baseline))

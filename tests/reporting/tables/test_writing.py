@@ -2,15 +2,17 @@ import io
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from made_up_results import Study
+from markdown_it import MarkdownIt
 
 from distillery.reporting.page import build
 from distillery.reporting.results.collected import Results
-from distillery.reporting.tables import standard, writing
+from distillery.reporting.tables import latex, standard, writing
 
 NASTY = r"<b>50 %</b> & _x_ ~^\{#1} $t$ | `c`"
 
@@ -41,19 +43,19 @@ def test_markdown_has_one_cell_a_column_and_no_markup_of_names(nasty: Results) -
 
 
 def test_latex_sets_the_references_apart_and_the_best_in_bold(study: Study, tmp_path: Path) -> None:
-    latex = writing.to_latex(standard.main(Results.read(study.settings, study.publish(tmp_path))))
-    lines = [line for line in latex.splitlines() if not line.startswith("%")]
-    assert lines[0] == r"\begin{tabular}{lrr}"
+    table = standard.main(Results.read(study.settings, study.publish(tmp_path)))
+    lines = writing.to_tabular(table).splitlines()
+    assert any(line.startswith(r"\begin{tabular}{lS[") for line in lines)
     assert lines.count(r"\midrule") == 2
-    assert lines[lines.index(r"\bottomrule") - 1].count(r"\textbf{") == 2
-    assert lines[6].startswith("CE & ")
-    assert lines[7] == r"\midrule"
+    assert lines[lines.index(r"\bottomrule") - 1].count(r"\bfseries ") == 2
+    assert lines[lines.index(r"\midrule") + 2].startswith("CE & ")
+    assert lines[lines.index(r"\midrule") + 3] == r"\midrule"
 
 
 def test_latex_joins_columns_of_one_teacher(study: Study, tmp_path: Path) -> None:
     study.report["pairs"]["p1"]["teacher_arch"] = "resnet56"
     latex = writing.to_latex(standard.main(Results.read(study.settings, study.publish(tmp_path))))
-    assert r"Teacher & \multicolumn{2}{c}{resnet56} \\" in latex
+    assert r"{Teacher} & \multicolumn{2}{c}{resnet56} \\" in latex
 
 
 def test_latex_compiles(nasty: Results, make: Callable[..., Study], tmp_path: Path) -> None:
@@ -65,7 +67,8 @@ def test_latex_compiles(nasty: Results, make: Callable[..., Study], tmp_path: Pa
     written = [*build.all_tables(nasty).values(), *build.all_tables(few).values()]
     body = "\n\n".join(writing.to_latex(table) for table in written)
     document = (
-        "\\documentclass{article}\\usepackage[utf8]{inputenc}\\usepackage{booktabs}\n"
+        "\\documentclass{article}\\usepackage[utf8]{inputenc}\n"
+        f"\\usepackage{{{','.join(latex.PACKAGES)}}}\n"
         f"\\begin{{document}}\n{body}\n\\end{{document}}\n"
     )
     (tmp_path / "report.tex").write_text(document, encoding="utf-8")
@@ -75,3 +78,16 @@ def test_latex_compiles(nasty: Results, make: Callable[..., Study], tmp_path: Pa
     )
     assert done.returncode == 0, done.stdout[-2000:]
     assert (tmp_path / "report.pdf").is_file()
+
+
+def test_markdown_shows_every_text_as_it_is(nasty: Results) -> None:
+    """Read back by another program, cells and caption are what the table has."""
+    table = replace(standard.main(nasty), caption="1. A *caption* #5 $x$", notes=("- a_note_",))
+    parsed = MarkdownIt("commonmark").enable("table").parse(writing.to_markdown(table))
+    texts = [token for token in parsed if token.type == "inline"]
+    shown = ["".join(part.content for part in token.children or []) for token in texts]
+    cells = [cell.text for row in table.rows for cell in row]
+    heads = [table.joint.join(filter(None, levels)) for levels in table.header]
+    assert shown[: len(heads)] == heads
+    assert shown[len(heads) : len(heads) + len(cells)] == [" ".join(text.split()) for text in cells]
+    assert shown[-1].startswith("1. A *caption* #5 $x$ - a_note_ The runs behind")

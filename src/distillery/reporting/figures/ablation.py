@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Between groups that share a category, in units of the distance between categories.
 _SIDE_STEP = 0.12
+# So many variants need the width of the text.
+_MANY = 8
 
 
 def draw(results: Results, name: str, styles: Styles) -> ReportFigure:
@@ -28,15 +30,16 @@ def draw(results: Results, name: str, styles: Styles) -> ReportFigure:
     study = results.ablation(name)
     file, caption = (
         files.ablation(name),
-        f"{study.title} ({study.subject}): test top-1 accuracy at the last epoch: mean and "
-        "standard deviation over seeds, and single runs. The dotted line is the baseline.",
+        f"{study.title} ({study.subject}): test top-1 accuracy at the last epoch, mean over seeds "
+        "with error bars of one standard deviation, and single runs. The dotted line is the "
+        "baseline.",
     )
     points = seeds.over_runs(study.runs, ["variant"], LAST)
     if points["n"].max() == 1:
         caption = of_one_seed(caption)
     if points.empty:
         return ReportFigure(file, caption, panels.blank("There are no results."))
-    figure, (panel,) = panels.grid(1, 4.2, 2.5)
+    figure, (panel,) = panels.grid(1, 2.1, wide=len(study.variants) > _MANY)
     first, *others = study.axes
     positions = arrange(
         panel, {key: values.get(first, DASH) for key, values in study.variants.items()}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from distillery.reporting.figures import panels
+from distillery.reporting.figures import layout, panels
 from distillery.reporting.figures.model import ReportFigure
 from distillery.reporting.figures.style import ACCURACY, GREY, Styles
 from distillery.reporting.results.collected import LAST, Results
@@ -16,12 +16,19 @@ from distillery.reporting.statistics import seeds
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+# Height of a row in inches, and what names of methods may take.
+_ROW = 0.15
+_WIDEST_NAME, _NAME_SIZE = 1.6, 7.0
+_LEAST = 1.1
+_MANY_PAIRS, _MOST_BESIDE = 6, 4
+
 
 def accuracy(results: Results, styles: Styles) -> ReportFigure:
     """Draw mean, deviation and single runs of each method, a panel for each pair."""
     caption = (
-        "Test top-1 accuracy of the students at the last epoch: mean and standard deviation over "
-        "seeds, and single runs. The dotted line is the baseline, the dashed line the teacher."
+        "Test top-1 accuracy of the students at the last epoch: mean over seeds with error bars of "
+        "one standard deviation, and single runs. The dotted line is the baseline, the dashed line "
+        "the teacher."
     )
     return compare(results, "accuracy", caption, LAST, ACCURACY, styles, "There are no results.")
 
@@ -53,10 +60,11 @@ def compare(
         return ReportFigure(name, caption, panels.blank(empty))
     methods = [method for method in results.labels if method in set(students["method"])]
     labels = [results.labels[method] for method in methods]
-    height = 0.6 + 0.19 * len(labels)
-    figure, grid = panels.of_pairs(results, pairs, (3.2, height), (2.1, height), sharey=True)
-    # The names of the methods stand beside the panels of the first column.
-    figure.set_figwidth(figure.get_figwidth() + 0.06 * max(map(len, labels)))
+    names = [layout.wrapped(label, _WIDEST_NAME, _NAME_SIZE) for label in labels]
+    height = max(_LEAST, 0.45 + layout.rows_of(names, _NAME_SIZE, _ROW) * len(labels))
+    most = _MOST_BESIDE if len(pairs) > _MANY_PAIRS else 3
+    shown = layout.that_fit(pairs, height, most)
+    figure, grid = panels.of_pairs(results, shown, height, most=most, sharey=True)
     for pair, panel in grid.items():
         of_pair = students[students["pair"] == pair]
         _draw_methods(panel, of_pair, metric, methods, styles)
@@ -65,17 +73,20 @@ def compare(
         _draw_mean(panel, teacher, color="black", ls="--", lw=0.9)
         _draw_mean(panel, baseline, color=GREY, ls=":", lw=1)
         panel.tick_params("y", length=0)
-    grid[pairs[0]].set_yticks(range(len(labels)), labels)
+    grid[pairs[0]].set_yticks(range(len(labels)), names)
     grid[pairs[0]].set_ylim(len(labels) - 0.4, -0.6)
     panels.name_axes([*grid.values()], axis)
     handles = [
-        panels.legend_key("mean ± std", marker="o"),
+        panels.legend_key("one seed", marker="o", ls="")
+        if results.is_single
+        else panels.legend_key("mean ± one standard deviation", marker="o"),
         panels.legend_key("single run", marker="o", ls="", markersize=2.5, alpha=0.6),
         panels.legend_key("teacher", color="black", ls="--"),
     ]
     if results.baseline in methods:
         handles.append(panels.legend_key(results.baseline_label, ls=":"))
     panels.add_legend(figure, handles)
+    caption += layout.left_out(shown, len(pairs), "pairs")
     return ReportFigure(name, caption, figure)
 
 

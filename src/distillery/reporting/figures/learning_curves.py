@@ -2,44 +2,80 @@
 
 from __future__ import annotations
 
-from distillery.reporting.figures import panels
-from distillery.reporting.figures.model import ReportFigure
-from distillery.reporting.figures.points import has_bars
-from distillery.reporting.figures.style import ACCURACY, Styles
-from distillery.reporting.results.collected import Results
+from typing import TYPE_CHECKING
 
-# Share of the lowest accuracies that learning curves do not show.
+import pandas as pd
+
+from distillery.reporting.figures import layout, panels
+from distillery.reporting.figures.highlights import Highlights, highlighted
+from distillery.reporting.figures.model import ReportFigure
+from distillery.reporting.figures.style import ACCURACY, FAINT, Styles
+from distillery.reporting.results.collected import Results
+from distillery.reporting.results.protocols import pairs_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Share of the lowest accuracies that learning curves do not show, unless a curve would be gone.
 _BEGINNING = 0.1
+# More curves in colour hide each other.
+_MOST = 6
+_HEIGHT, _HEIGHT_ALONE = 1.65, 2.2
 
 
 def learning_curves(results: Results, styles: Styles) -> ReportFigure:
     """Draw test accuracy over epochs, a panel for each pair."""
-    from matplotlib.ticker import MaxNLocator
-
-    has_bands = has_bars(results.methods)
+    curves = results.learning_curves()
+    methods = [method for method in results.methods if method in set(curves["method"])]
+    shown = highlighted(results, methods, styles, _MOST)
+    bands = "" if results.is_single else ", with a band of one standard deviation to either side"
     name, caption = (
         "learning-curves",
-        "Test top-1 accuracy of the students over the epochs: mean over seeds"
-        f"{', with a band of one standard deviation to either side' if has_bands else ''}. "
-        "The lowest tenth of the values, from the beginning, lies below.",
+        f"Test top-1 accuracy of the students over the epochs: mean over seeds{bands}. "
+        f"The lowest tenth of the values, from the beginning, lies below.{shown.note}",
     )
-    curves = results.learning_curves()
     if curves.empty:
         return ReportFigure(name, caption, panels.blank("No learning curves were recorded."))
-    figure, grid = panels.of_pairs(results, results.compared, (4.6, 3.0), (2.4, 2.1))
+    every = pairs_of(results, curves)
+    height = _HEIGHT_ALONE if len(every) == 1 else _HEIGHT
+    pairs = layout.that_fit(every, height)
+    figure, grid = panels.of_pairs(results, pairs, height)
     for pair, panel in grid.items():
-        of_pair = curves[curves["pair"] == pair]
-        for method, rows in of_pair.groupby("method", sort=False):
-            style = styles[str(method)]
-            epochs, mean, std = rows["epoch"], rows["mean"], rows["std"]
-            panel.plot(epochs, mean, color=style.colour, ls=style.dash, lw=1)
-            if has_bands:
-                band = {"color": style.colour, "alpha": 0.15, "linewidth": 0}
-                panel.fill_between(epochs, mean - std, mean + std, **band)
-        # The steep beginning would press the differences at the end together.
-        panel.set_ylim(bottom=float(of_pair["mean"].quantile(_BEGINNING)))
-        panel.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+        _draw(panel, curves[curves["pair"] == pair], shown)
     panels.name_axes([*grid.values()], "Epoch", ACCURACY)
-    labels = {label: styles[method] for method, label in results.methods.items()}
-    panels.name_styles(figure, labels, marker=False)
+    handles = [
+        panels.style_key(label, styles[method], marker=False)
+        for method, label in shown.labels.items()
+    ]
+    if shown.faded:
+        handles.append(panels.legend_key(f"{shown.faded} other methods", color=FAINT))
+    panels.add_legend(figure, handles)
+    caption += layout.left_out(pairs, len(every), "pairs")
     return ReportFigure(name, caption, figure)
+
+
+def _draw(panel: Axes, curves: pd.DataFrame, shown: Highlights) -> None:
+    """Draw the curves of a pair, what is in grey behind the rest."""
+    from matplotlib.ticker import MaxNLocator
+
+    for method, rows in curves.groupby("method", sort=False):
+        style, is_named = shown.styles[str(method)], method in shown.labels
+        epochs, mean, std = rows["epoch"], rows["mean"], rows["std"]
+        panel.plot(
+            epochs,
+            mean,
+            ls=style.dash,
+            marker=style.marker if len(rows) == 1 else "none",
+            color=style.colour,
+            lw=1.1 if is_named else 0.6,
+            zorder=3 if is_named else 2,
+        )
+        if is_named:
+            band = {"color": style.colour, "alpha": 0.15, "linewidth": 0}
+            panel.fill_between(epochs, mean - std, mean + std, **band)
+    # The steep beginning would press the differences at the end together; but each curve is seen.
+    last = curves.groupby("method")["mean"].last().min()
+    low, high = min(float(curves["mean"].quantile(_BEGINNING)), last), float(curves["mean"].max())
+    margin = 0.06 * (high - low or 1.0)
+    panel.set_ylim(low - margin, max(panel.get_ylim()[1], high + margin))
+    panel.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))

@@ -22,11 +22,19 @@ _METADATA: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class ReportFigure:
-    """A figure with the name of its files and its caption."""
+    """A figure with the name of its files and its caption.
+
+    Attributes:
+        name: name of its files.
+        caption: what it shows, and what its error bars are.
+        figure: the drawing.
+        is_illustration: whether it explains a method and shows no result.
+    """
 
     name: str
     caption: str
     figure: Figure
+    is_illustration: bool = False
 
 
 def save(report_figure: ReportFigure, folder: Path) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from distillery.reporting.figures import layout
 from distillery.reporting.figures.style import GREY, Style
 from distillery.reporting.results.collected import Results
 
@@ -17,22 +17,30 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
     from matplotlib.lines import Line2D
 
+# In inches: what axes and gaps take beside a panel.
+_BESIDE_TITLE = 0.35
+_MOST_TICKS = 5
+_LEAST_GAP = 1.15
 
-def grid(count: int, width: float, height: float, **sharing: Any) -> tuple[Figure, list[Axes]]:
-    """Return a figure with ``count`` panels of the given size in inches, row by row.
+
+def grid(
+    count: int, height: float, *, wide: bool = False, most: int = 3, **sharing: Any
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure with ``count`` panels, row by row: as wide as a column, or as the text.
 
     Args:
         count: number of panels.
-        width: width of a panel.
-        height: height of a panel.
+        height: height of a panel in inches.
+        wide: whether a single panel is as wide as the text.
+        most: panels beside each other.
         sharing: axes to share, as for ``Figure.subplots``.
     """
     from matplotlib.figure import Figure
 
-    # At most three beside each other: more would be too small on a page of a thesis.
-    columns = min(3, math.ceil(math.sqrt(count))) if count > 3 else count
+    columns = layout.columns_of(count, most)
     rows = math.ceil(count / columns)
-    figure = Figure(figsize=(columns * width, rows * height), layout="constrained")
+    size = layout.width_of(count, wide=wide), rows * height
+    figure = Figure(figsize=size, layout="constrained")
     axes = list(figure.subplots(rows, columns, squeeze=False, **sharing).flat)
     for unused in axes[count:]:
         unused.remove()
@@ -40,27 +48,44 @@ def grid(count: int, width: float, height: float, **sharing: Any) -> tuple[Figur
 
 
 def of_pairs(
-    results: Results,
-    pairs: Iterable[str],
-    alone: tuple[float, float],
-    beside: tuple[float, float],
-    **sharing: Any,
+    results: Results, pairs: Iterable[str], height: float, **more: Any
 ) -> tuple[Figure, dict[str, Axes]]:
     """Return a figure with a titled panel for each pair.
 
     Args:
         results: what the report is about.
-        pairs: ids of the pairs, at least one.
-        alone: width and height in inches of the panel of a single pair.
-        beside: width and height of the panels of several pairs.
-        sharing: axes to share, as for ``grid``.
+        pairs: ids of the pairs, at least one and as many as fit on a page.
+        height: height of a panel in inches.
+        more: as for ``grid``.
     """
     shown = list(pairs)
-    figure, axes = grid(len(shown), *(alone if len(shown) == 1 else beside), **sharing)
+    figure, axes = grid(len(shown), height, **more)
     found = dict(zip(shown, axes, strict=True))
     for pair, panel in found.items():
-        panel.set_title(textwrap.fill(str(results.pairs[pair]), 28))
+        set_title(panel, str(results.pairs[pair]))
     return figure, found
+
+
+def set_title(panel: Axes, title: str, below: str = "") -> None:
+    """Write a title over a panel, on several lines where it is wider than that; one more below."""
+    size = _points("axes.titlesize")
+    figure = panel.get_figure(root=True)
+    assert figure is not None
+    columns = panel.get_gridspec().ncols  # type: ignore[union-attr]
+    room = figure.get_figwidth() / columns - _BESIDE_TITLE
+    lines = [layout.wrapped(title, room, size), *([below] if below else [])]
+    panel.set_title("\n".join(lines))
+
+
+def rotated_below(panel: Axes, positions: Sequence[float], labels: Sequence[str]) -> None:
+    """Write labels below a panel: beside each other if they fit, else upright."""
+    size = _points("xtick.labelsize")
+    widest = sum(layout.text_width(label, size) + 0.08 for label in labels)
+    figure = panel.get_figure(root=True)
+    assert figure is not None
+    columns = panel.get_gridspec().ncols  # type: ignore[union-attr]
+    upright = widest > figure.get_figwidth() / columns - _BESIDE_TITLE
+    panel.set_xticks(positions, labels, rotation=90 if upright else 0)
 
 
 def name_axes(axes: Sequence[Axes], x: str, y: str = "") -> None:
@@ -102,14 +127,34 @@ def style_key(label: str, style: Style, *, line: bool = True, marker: bool = Tru
 
 def add_legend(figure: Figure, handles: Sequence[Line2D]) -> None:
     """Add a legend below the panels, in as few rows as the width allows."""
-    widths = [0.5 + 0.062 * len(str(handle.get_label())) for handle in handles]
+    if not handles:
+        return
+    size, room = _points("legend.fontsize"), figure.get_figwidth() - 0.1
+    # In units of the letters: the sample and the gaps, as matplotlib has them.
+    beside = (2.0 + 0.8 + 2.0) * size / 72
+    for handle in handles:
+        handle.set_label(layout.wrapped(str(handle.get_label()), room - beside, size))
+    labels = [str(handle.get_label()) for handle in handles]
+    widths = [layout.text_width(label, size) + beside for label in labels]
     for rows in range(1, len(handles) + 1):
         columns = math.ceil(len(handles) / rows)
         widest = [max(widths[start : start + rows]) for start in range(0, len(widths), rows)]
-        if sum(widest) <= figure.get_figwidth():
+        if sum(widest) <= room:
             break
-    figure.set_figheight(figure.get_figheight() + 0.2 * rows)
+    lines = max(
+        sum(label.count("\n") + 1 for label in labels[start : start + rows])
+        for start in range(0, len(labels), rows)
+    )
+    figure.set_figheight(figure.get_figheight() + 0.12 + lines * 1.45 * size / 72)
     figure.legend(handles=handles, loc="outside lower center", ncols=columns)
+
+
+def _points(name: str) -> float:
+    """Return a size of letters of the theme in points."""
+    from matplotlib import rcParams
+    from matplotlib.font_manager import FontProperties
+
+    return float(FontProperties(size=rcParams[name]).get_size_in_points())  # type: ignore[index]
 
 
 def heat_map(panel: Axes, matrix: np.ndarray, largest: float, **drawn: Any) -> AxesImage:
@@ -136,6 +181,35 @@ def add_scale(axes: Sequence[Axes], image: AxesImage, name: str, **drawn: Any) -
     figure.colorbar(image, ax=axes, location="bottom", aspect=30, pad=0.02, **drawn).set_label(name)
 
 
+def thin_out(panel: Axes, most: int = 4) -> None:
+    """Leave so few ticks on linear axes that their numbers have room."""
+    from matplotlib.ticker import MaxNLocator
+
+    for axis in (panel.xaxis, panel.yaxis):
+        if axis.get_scale() == "linear":
+            axis.set_major_locator(MaxNLocator(most))
+
+
+def thin_out_x(panel: Axes, most: int = 5) -> None:
+    """Leave so few ticks on the x axis that their numbers have room."""
+    from matplotlib.ticker import MaxNLocator
+
+    panel.xaxis.set_major_locator(MaxNLocator(most))
+
+
+def log_axis(panel: Axes, values: Iterable[float]) -> None:
+    """Make the x axis logarithmic, with these values as its ticks where their numbers have room."""
+    low, *others = sorted(set(values))
+    gap = max(_LEAST_GAP, ((others or [low])[-1] / low) ** (1 / _MOST_TICKS))
+    ticks = [low]
+    for value in others:
+        if value >= ticks[-1] * gap:
+            ticks.append(value)
+    panel.set_xscale("log")
+    panel.minorticks_off()
+    panel.set_xticks(ticks, [f"{tick:.3g}" for tick in ticks])
+
+
 def hide_ticks(panel: Axes) -> None:
     """Leave only the frame of a panel whose axes are no quantities."""
     panel.set_xticks([])
@@ -150,7 +224,8 @@ def name_styles(figure: Figure, styles: Mapping[str, Style], **parts: bool) -> N
 
 def blank(message: str) -> Figure:
     """Return a figure that says why there is nothing to see."""
-    figure, (panel,) = grid(1, 4, 1)
+    figure, (panel,) = grid(1, 0.8)
     panel.set_axis_off()
-    panel.text(0.5, 0.5, message, ha="center", va="center")
+    shown = layout.wrapped(message, layout.COLUMN - 0.2, _points("font.size"))
+    panel.text(0.5, 0.5, shown, ha="center", va="center")
     return figure

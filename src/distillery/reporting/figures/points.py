@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from distillery.reporting.figures import panels
+from distillery.reporting.figures import layout, panels
+from distillery.reporting.figures.highlights import highlighted
 from distillery.reporting.figures.model import ReportFigure
-from distillery.reporting.figures.style import Styles
+from distillery.reporting.figures.style import FAINT, Styles
 from distillery.reporting.results.collected import TEACHER, Results, records
 from distillery.reporting.results.protocols import pairs_of
 
@@ -17,11 +18,20 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 _MOST_BARS = 10
+# More methods in colour make a legend larger than the plot.
+_MOST_COLOURS = 12
+_HEIGHT, _HEIGHT_ALONE = 1.75, 2.4
 
 
 def has_bars(methods: Sized) -> bool:
     """Tell whether so few methods are drawn that their error bars do not hide each other."""
     return len(methods) <= _MOST_BARS
+
+
+def spread_of(results: Results) -> str:
+    """Say what points are, and the bars beside them."""
+    bars = has_bars(results.methods)
+    return "mean over seeds" + (" with error bars of one standard deviation" if bars else "")
 
 
 def draw_points(
@@ -31,7 +41,6 @@ def draw_points(
     points: pd.DataFrame,
     axes: tuple[str, str],
     styles: Styles,
-    sizes: tuple[tuple[float, float], tuple[float, float]],
     empty: str,
 ) -> ReportFigure:
     """Draw means and, of few methods, deviations of two measures.
@@ -43,27 +52,41 @@ def draw_points(
         points: as ``results.protocols.points`` returns them, by pair and method.
         axes: names of the axes, x and y.
         styles: a style for each method that may be drawn.
-        sizes: of the panel of a single pair, and of those of several, as for ``pair_panels``.
         empty: what the figure says where there are no points.
     """
-    pairs = pairs_of(results, points)
-    if not pairs:
+    every = pairs_of(results, points)
+    if not every:
         return ReportFigure(name, caption, panels.blank(empty))
-    figure, grid = panels.of_pairs(results, pairs, *sizes)
-    with_bars = has_bars(results.methods)
-    for row in records(points):
+    height = _HEIGHT_ALONE if len(every) == 1 else _HEIGHT
+    pairs = layout.that_fit(every, height)
+    figure, grid = panels.of_pairs(results, pairs, height)
+    methods = [method for method in results.labels if method in set(points["method"])]
+    shown = highlighted(results, methods, styles, _MOST_COLOURS)
+    looks = {**styles, **shown.styles}
+    with_bars = has_bars(methods)
+    for row in records(points[points["pair"].isin(pairs)]):
         grid[row.pair].errorbar(
             row.mean_x,
             row.mean_y,
             xerr=row.std_x if with_bars else None,
             yerr=row.std_y if with_bars else None,
-            color=styles[row.method].colour,
-            marker=styles[row.method].marker,
+            color=looks[row.method].colour,
+            marker=looks[row.method].marker,
             ls="none",
             capsize=2,
+            zorder=3 if row.method in shown.labels else 2,
         )
+    for panel in grid.values():
+        panels.thin_out(panel)
     panels.name_axes([*grid.values()], *axes)
-    panels.add_legend(figure, point_keys(results, styles, set(points["method"])))
+    drawn = {*shown.labels, TEACHER} & set(points["method"])
+    handles = point_keys(results, styles, drawn)
+    if shown.faded:
+        handles.append(
+            panels.legend_key(f"{shown.faded} other methods", ls="none", marker="o", color=FAINT)
+        )
+    panels.add_legend(figure, handles)
+    caption += shown.note + layout.left_out(pairs, len(every), "pairs")
     return ReportFigure(name, caption, figure)
 
 

@@ -35,9 +35,13 @@ def arrange(panel: Axes, values: Mapping[Any, Any]) -> Positions:
         panel: where to draw.
         values: what the positions belong to -> value of the setting.
     """
+    from matplotlib.ticker import MaxNLocator
+
     if _is_continuous([*values.values()]):
         if _spans_decades([*values.values()]):
             _set_log_scale(panel, sorted(set(values.values())))
+        else:
+            panel.xaxis.set_major_locator(MaxNLocator(5))
         return Positions(pd.Series(values, dtype=float), True)
     texts = {key: setting(value) for key, value in values.items()}
     steps = {text: float(step) for step, text in enumerate(dict.fromkeys(texts.values()))}

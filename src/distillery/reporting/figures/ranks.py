@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from distillery.reporting.figures import panels
+from distillery.reporting.figures import layout, panels
 from distillery.reporting.figures.model import ReportFigure
 from distillery.reporting.figures.style import Styles
 from distillery.reporting.results.collected import Results
@@ -14,6 +14,8 @@ from distillery.reporting.results.comparisons import basis, blocks, friedman_not
 from distillery.reporting.statistics.ranks import average_ranks, critical_difference
 
 NAME = "ranks"
+# What names of methods may take on either side, in inches, and the size of their letters.
+_WIDEST_NAME, _NAME_SIZE = 1.5, 7.0
 
 
 def ranks(results: Results, styles: Styles) -> ReportFigure:
@@ -26,7 +28,7 @@ def ranks(results: Results, styles: Styles) -> ReportFigure:
         )
     found = average_ranks(compared)
     distance = critical_difference(compared.shape[1], len(compared))
-    figure, (panel,) = panels.grid(1, 5.6, 0.9 + 0.13 * len(found))
+    figure, (panel,) = panels.grid(1, 0.9 + 0.13 * len(found), wide=True)
     panel.grid(visible=False)
     _draw(panel, found, distance, results, styles)
     caption += (
@@ -57,7 +59,8 @@ def _draw(panel: Any, found: pd.Series, distance: float, results: Results, style
     for text in drawn["labels"]:
         number = int(text.get_text())
         method = str(found.index[number])
-        text.set(text=f" {results.labels[method]}  {numbered[number]:.2f} ", color="0.1")
+        label = layout.shortened(results.labels[method], _WIDEST_NAME, _NAME_SIZE)
+        text.set(text=f" {label}  {numbered[number]:.2f} ", color="0.1", fontsize=_NAME_SIZE)
     _draw_distance(panel, numbered, distance)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from distillery.reporting.figures import panels
+from distillery.reporting.figures import layout, panels
 from distillery.reporting.figures.model import ReportFigure
 from distillery.reporting.figures.style import GREY, Style, make_styles
 
@@ -100,13 +100,14 @@ def draw(name: str) -> ReportFigure:
     panels.add_legend(figure, _legend(styles))
     return ReportFigure(
         name,
-        f"Synthetic points between the same two points of a sphere, {POINTS} a strategy, and"
-        " clouds of diffused points around one point. Linear interpolation, slerp and Hermite"
-        " curves with tangents along the great circle (s is the tangents' scale) differ only in"
-        " where on this circle their points lie; the other tangents leave its plane. All curves"
-        " are projected back to the sphere. The dashed circles have a radius"
-        f" of {_CLOUD_DEGREES}°.",
+        "Illustration, no result. Synthetic points between the same two points of a sphere, "
+        f"{POINTS} a strategy, and clouds of diffused points around one point. Linear"
+        " interpolation, slerp and Hermite curves with tangents along the great circle (s is the"
+        " tangents' scale) differ only in where on this circle their points lie; the other tangents"
+        " leave its plane. All curves are projected back to the sphere. The dashed circles have a"
+        f" radius of {_CLOUD_DEGREES}°.",
         figure,
+        is_illustration=True,
     )
 
 
@@ -190,7 +191,7 @@ def _spheres() -> tuple[Figure, list[Axes]]:
     """Return a figure with two large and three small spheres, seen from far away."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, 5.2), layout="constrained")
+    figure = Figure(figsize=(layout.TEXT, 5.2), layout="constrained")
     grid = figure.subplot_mosaic("AAABBB;CCDDEE", height_ratios=[3, 2])
     spheres = [grid[letter] for letter in "ABCDE"]
     for panel in spheres:

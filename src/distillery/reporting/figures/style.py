@@ -9,6 +9,8 @@ from typing import Any
 
 ACCURACY = "Test top-1 (%)"
 GREY = "#555555"
+FAINT = "#b5b5b5"
+"""Of what stands behind the few that a figure is about."""
 
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1, 1, 1)))
@@ -36,7 +38,7 @@ def theme() -> Iterator[None]:
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(sns.axes_style("ticks"))
-        mpl.rcParams.update(sns.plotting_context("paper", font_scale=0.9))
+        mpl.rcParams.update(sns.plotting_context("paper", font_scale=0.8))
         mpl.rcParams.update(
             {
                 # It comes with matplotlib, so that no host draws with another font.

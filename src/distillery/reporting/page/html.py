@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from distillery.reporting import files
 from distillery.reporting.formatting import counted
+from distillery.reporting.page.menu import chapters
+from distillery.reporting.page.runs import runs_data
 from distillery.reporting.results.collected import Results
 from distillery.reporting.results.doubts import doubts
 from distillery.reporting.sections import registry as sections
@@ -15,11 +17,13 @@ from distillery.reporting.tables import standard
 
 if TYPE_CHECKING:
     from distillery.reporting.figures.model import ReportFigure
+    from distillery.reporting.findings.model import Finding
     from distillery.reporting.tables.model import Table
 
 
 def render(
     results: Results,
+    findings: Sequence[Finding],
     tables: Mapping[str, Table],
     figures: Iterable[tuple[ReportFigure, str]],
     *,
@@ -30,6 +34,7 @@ def render(
 
     Args:
         results: what the report is about.
+        findings: what it found.
         tables: its tables by name.
         figures: its figures, each with its SVG.
         key: key of the report.
@@ -45,13 +50,19 @@ def render(
         lstrip_blocks=True,
     )
     adopted = results.runs.loc[results.runs["adopted"] != "", "key"].nunique()
+    drawn = {figure.name: (figure, inlined(svg, figure.name)) for figure, svg in figures}
+    runs = standard.runs(results)
     return environment.get_template("index.html.j2").render(
+        results=results,
         report=results.report,
+        chapters=chapters(results),
+        findings=findings,
+        counted=counted,
         tables=tables,
-        figures={figure.name: (figure, inlined(svg, figure.name)) for figure, svg in figures},
+        figures=drawn,
+        illustrations=[pair for pair in drawn.values() if pair[0].is_illustration],
         gains=standard.gains(results),
-        runs=standard.runs(results),
-        metrics=results.metrics,
+        runs_data=runs_data(results, runs),
         networks=counted(results.runs["key"].nunique(), "run"),
         adopted=counted(adopted, "run") if adopted else "",
         doubts=doubts(results),
@@ -61,7 +72,6 @@ def render(
             for remark in sections.load(settings.module).remarks(results, entry)
         ],
         gaps=results.report.gaps,
-        single=results.summary["n"].max() <= 1,
         key=key,
         collected=collected,
         files=files,

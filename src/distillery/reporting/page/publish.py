@@ -20,6 +20,11 @@ def marker(data: Path, folder: str, key: str) -> Path:
     return data / ".reports" / folder.replace("/", "--") / f"{key}.json"
 
 
+def caption(data: Path, folder: str, file: str) -> Path:
+    """Return what holds the caption of a figure or a table for Snakemake's own report."""
+    return data / ".reports" / folder.replace("/", "--") / "captions" / f"{file}.rst"
+
+
 def publish(report: ReportSettings, key: str, collected: str, data: Path) -> Path:
     """Build the report of an experiment and return its page.
 
@@ -31,10 +36,12 @@ def publish(report: ReportSettings, key: str, collected: str, data: Path) -> Pat
         collected: location of the run of the stage ``collect``.
         data: the data folder.
     """
-    from distillery.reporting.page import build
+    from distillery.reporting.page import build, elsewhere
 
     folder = Path(report.folder)
-    build.build(report, key, open_input(data, collected), folder)
+    captions = build.build(report, key, open_input(data, collected), folder)
+    for file, text in captions.items():
+        write_atomically(caption(data, report.folder, file), elsewhere.restructured(text).encode())
     note = marker(data, report.folder, key)
     if note.parent.is_dir():
         for outdated in note.parent.glob("*.json"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 RUNS = "runs.parquet"
 CURVES = "curves.parquet"
 DIAGNOSTICS = "diagnostics.parquet"
+RECORDS = "records.parquet"
 TUNING = "tuning"
 _DETAILS = "details.parquet"
 
@@ -41,6 +42,11 @@ def details_file(entry: str) -> str:
 def run(work: Workspace) -> None:
     """Write ``runs.parquet``, a row for each network, and ``curves.parquet``, a row an epoch.
 
+    How each network was made stands in ``records.parquet``: ``run`` (location), ``settings``
+    (JSON), ``started``, ``commit``, ``dirty``, ``processor``, ``device`` and ``versions`` (JSON) as
+    its manifest has them, and what it learned from: ``data``, ``shape`` (height, width, channels),
+    ``classes``, and the numbers of ``train``, ``validation`` and ``test`` images.
+
     Where there are any, the diagnostics of training runs go to ``diagnostics.parquet``, the trials
     of a tuning to ``details-tuning.parquet`` (see ``training.selection``), and what protocols found
     beside their metrics to ``details-<entry>.parquet``. Their column ``run`` is the
@@ -57,7 +63,10 @@ def run(work: Workspace) -> None:
     rows = settings.rows
     tidied = [tidy(row, work.inputs) for row in rows]
     pd.DataFrame(tidied).to_parquet(work.out / RUNS, index=False)
-    trained = [({"run": run}, run) for run in dict.fromkeys(row.run for row in rows)]
+    networks = dict.fromkeys(row.run for row in rows)
+    made = pd.DataFrame(_made(networks, work.inputs))
+    made.to_parquet(work.out / RECORDS, index=False)
+    trained = [({"run": run}, run) for run in networks]
     _join(work, trained, "history.parquet", CURVES)
     _join(work, trained, DIAGNOSTICS, DIAGNOSTICS)
     for entry in dict.fromkeys(entry for row in rows for entry in row.evaluations):
@@ -128,3 +137,38 @@ def tidy(row: Row, inputs: Mapping[str, Artifact]) -> dict[str, Any]:
     tidy["adopted"] = network.adoption
     tidy[SETTINGS] = json.dumps(network.settings, sort_keys=True)
     return tidy
+
+
+def _made(runs: Iterable[str], inputs: Mapping[str, Artifact]) -> Iterator[dict[str, Any]]:
+    """Yield how each network was made, and what it learned from."""
+    known: dict[tuple[str, str], dict[str, Any]] = {}
+    for run in runs:
+        record, read = inputs[run].manifest["record"], inputs[run].manifest["inputs"]
+        parts = read["prepared"], read.get("split", "")
+        if parts not in known:
+            known[parts] = _images(inputs[parts[0]], inputs.get(parts[1]))
+        git = record.get("git") or {}
+        yield {
+            "run": run,
+            "settings": json.dumps(inputs[run].settings, sort_keys=True),
+            **{name: record.get(name) for name in ("started", "processor", "device")},
+            **{name: git.get(name) for name in ("commit", "dirty")},
+            "versions": json.dumps(record.get("versions", {}), sort_keys=True),
+            **known[parts],
+        }
+
+
+def _images(prepared: Artifact, split: Artifact | None) -> dict[str, Any]:
+    """Return what a network learned from; one that was imported has no split."""
+    info = prepared.json("info.json")
+    counts = {
+        part: None if split is None else len(pd.read_csv(split.file(f"{part}.csv")))
+        for part in ("train", "validation")
+    }
+    return {
+        "data": info["name"],
+        "shape": " × ".join(map(str, info["shape"])),
+        "classes": len(info["classes"]),
+        **counts,
+        "test": info["counts"]["test"],
+    }

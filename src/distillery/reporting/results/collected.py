@@ -11,8 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from distillery.reporting.formatting import distinct, short_names
-from distillery.reporting.results.collect import CURVES, DIAGNOSTICS, RUNS, details_file
+from distillery.reporting.formatting import axis_titles, distinct
+from distillery.reporting.results.collect import (
+    CURVES,
+    DIAGNOSTICS,
+    RECORDS,
+    RUNS,
+    details_file,
+)
 from distillery.reporting.settings import ReportSettings
 from distillery.reporting.statistics import seeds
 from distillery.reporting.statistics.rounding import significant_frame
@@ -27,6 +33,10 @@ COST = ("seconds", "peak_memory_mb", "images_per_second", "device")
 TEACHER = ""
 
 _DIAGNOSTICS = ("run", "epoch", "name", "row", "column", "value")
+_MADE = (
+    *("run", "settings", "started", "commit", "dirty", "processor", "device", "versions"),
+    *("data", "shape", "classes", "train", "validation", "test"),
+)
 _IDENTITY = ("table", "pair", "method", "title", "variant", "key")
 # What imported networks, for example, do not have.
 _NUMBERS = (
@@ -56,7 +66,7 @@ class AblationResults:
 
     Attributes:
         title: its caption.
-        axes: what is varied: dotted name -> short name.
+        axes: what is varied: dotted name -> title.
         pair, method: ids of what is varied; empty when they are several, or there are no runs.
         label, subject: the method and the whole in words.
         runs: its rows of the collected runs.
@@ -83,6 +93,8 @@ class Results:
     curves: pd.DataFrame
     diagnostics: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=_DIAGNOSTICS))
     """What methods logged: run, epoch, name, row, column (-1 where it has none), value."""
+    made: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=_MADE))
+    """How each network was made, see ``collect``."""
     found: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     """What protocols found beside their metrics, by entry."""
 
@@ -96,9 +108,9 @@ class Results:
         # What an untrained classifier says is chance, and no accuracy of the student.
         runs.loc[~runs["classifies"], [LAST, BEST, "best_epoch"]] = math.nan
         curves = curves[curves["run"].isin(runs.loc[runs["classifies"], "run"])]
-        logged = {}
+        more = {"made": pd.read_parquet(collected.file(RECORDS))}
         if DIAGNOSTICS in collected.files:
-            logged["diagnostics"] = _read(collected, DIAGNOSTICS)
+            more["diagnostics"] = _read(collected, DIAGNOSTICS)
         found = {
             entry: _read(collected, details_file(entry))
             for entry in report.sections
@@ -106,7 +118,7 @@ class Results:
         }
         # A seed that is named twice is one run, not two.
         unique = runs.drop_duplicates([*_IDENTITY], ignore_index=True)
-        return cls(report, unique, curves, found=found, **logged)
+        return cls(report, unique, curves, found=found, **more)
 
     def details(self, entry: str) -> pd.DataFrame:
         """Return what a protocol found beside its metrics.
@@ -200,13 +212,26 @@ class Results:
     def metrics(self) -> list[str]:
         """The columns ``<protocol>/<metric>`` of protocols that have no section of their own."""
         numeric = self.runs.select_dtypes("number")
-        return [
+        found = [
             name
             for name in numeric.columns
             if "/" in name
             and name.split("/")[0] not in self.report.sections
             and numeric[name].notna().any()
         ]
+        # As the protocols list them, where they do.
+        known = [name for name in self.report.headings if name in found]
+        return [*known, *(name for name in found if name not in known)]
+
+    def means_of(self, pair: str) -> pd.Series:
+        """Return the mean accuracies of a pair's networks by method, those that are known."""
+        rows = self.summary.reset_index("pair")
+        return rows.loc[rows["pair"] == pair, "mean"].dropna()
+
+    @property
+    def is_single(self) -> bool:
+        """Whether there is one seed of each student of the comparison."""
+        return bool(self.summary["n"].max() <= 1)
 
     def teacher_of(self, pair: str) -> pd.DataFrame:
         """Return the teacher's row of a pair, or no row."""
@@ -230,7 +255,7 @@ class Results:
         subject = networks[0] if len(networks) == 1 else f"{len(networks)} pairs"
         return AblationResults(
             title=settings.title,
-            axes=short_names(settings.axes),
+            axes=axis_titles(settings.axes),
             pair=pairs[0] if len(pairs) == 1 else "",
             method=methods[0] if len(methods) == 1 else "",
             label=label,

@@ -14,10 +14,10 @@ import pandas as pd
 
 from distillery.reporting.formatting import counted, p_value
 from distillery.reporting.results.collected import LAST, Results
-from distillery.reporting.settings import ClaimSettings
+from distillery.reporting.settings import ClaimSettings, PublishedNumber
 from distillery.reporting.statistics.paired import FEWEST, LEVEL, Paired, compare, holm
 from distillery.reporting.statistics.ranks import average_ranks, critical_difference, friedman
-from distillery.reporting.statistics.rounding import significant_frame
+from distillery.reporting.statistics.rounding import significant, significant_frame
 
 SUPPORTED, CONTRADICTED, OPEN, UNTESTED = (
     "supported",
@@ -79,6 +79,25 @@ def differences(results: Results) -> pd.DataFrame:
     )
 
 
+def against_baseline(results: Results) -> pd.DataFrame:
+    """Return each method compared with the baseline over the blocks that both have.
+
+    Columns: ``method``, those of ``Paired``, ``p_holm``, ``seeds`` (the fewest of a pair) and
+    ``runs``.
+    Methods that share too few seeds with the baseline in every pair are left out.
+    """
+    accuracies, rows = _accuracies(results), []
+    others = [method for method in accuracies if method != results.baseline]
+    for method in others if results.baseline in accuracies else ():
+        both = _of_enough_seeds(accuracies[[method, results.baseline]].dropna())
+        if len(both):
+            runs = _runs(results, both)
+            found = compare(both[method], both[results.baseline])._asdict()
+            seeds = int(both.groupby(level="pair").size().min())
+            rows.append({"method": method, **found, "seeds": seeds, "runs": " ".join(runs)})
+    return _corrected(rows, ["method", *Paired._fields, "p_holm", "seeds", "runs"])
+
+
 def claims(results: Results) -> pd.DataFrame:
     """Return the stated claims with what became of them: ``text``, ``pairs``, ..., ``verdict``.
 
@@ -88,6 +107,16 @@ def claims(results: Results) -> pd.DataFrame:
     found = _corrected(known, ["text", *_COMPARED, "pairs", "tested"])
     verdicts = [_verdict(row) for row in found.itertuples()]
     return found.drop(columns="tested").assign(verdict=pd.Series(verdicts, dtype=object))
+
+
+def beside_published(results: Results) -> pd.DataFrame:
+    """Return the published numbers beside ours: ``mean``, ``std``, ``runs`` and ``above``."""
+    rows = [number.model_dump() for number in results.report.published.numbers]
+    columns = [*PublishedNumber.model_fields]
+    ours = results.summary[["mean", "std", "runs"]]
+    data = pd.DataFrame(rows, columns=columns).join(ours, on=["pair", "method"])
+    data = data.dropna(subset=["mean"])
+    return data.assign(above=significant(data["mean"] - data["top1"]))
 
 
 def gain_intervals(results: Results) -> pd.DataFrame:

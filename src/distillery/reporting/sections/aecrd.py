@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -141,9 +140,9 @@ def _histograms(results: Results, name: str) -> ReportFigure:
     if not rows:
         return ReportFigure(name, caption, panels.blank("No method made synthetic negatives."))
     styles = make_styles(_HISTOGRAMS, log.REAL_HARDNESS)
-    figure, grid = panels.grid(min(len(rows), _MOST_PANELS), 2.1, 1.8, sharey=True)
+    figure, grid = panels.grid(min(len(rows), _MOST_PANELS), 1.5, sharey=True)
     for panel, (label, of_row) in zip(grid, rows.items(), strict=False):
-        panel.set_title(textwrap.fill(label, 28))
+        panels.set_title(panel, label)
         for kind in _HISTOGRAMS:
             _draw_histogram(panel, of_row[of_row["name"] == kind], styles[kind])
     panels.name_axes(grid, "Cosine to the anchor", "Share")
@@ -175,12 +174,12 @@ def _epochs(results: Results, name: str) -> ReportFigure:
     means = seeds.over_seeds(found, ["name", "label", "epoch"], "value")
     measures = [measure for measure in _MEASURES if measure in set(means["name"])]
     styles = make_styles(drawn, "")
-    figure, grid = panels.grid(len(measures), 2.3, 1.9)
+    figure, grid = panels.grid(len(measures), 1.6)
     for panel, measure in zip(grid, measures, strict=True):
         of_measure = means[means["name"] == measure]
         for label, points in of_measure.groupby("label", sort=False):
             _draw_line(panel, points.sort_values("epoch"), styles[str(label)])
-        panel.set_title(_MEASURES[measure])
+        panels.set_title(panel, _MEASURES[measure])
     panels.name_axes(grid, "Epoch")
     panels.name_styles(figure, {label: styles[label] for label in drawn}, marker=False)
     return ReportFigure(name, caption, figure)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -102,7 +101,7 @@ def _matrices(results: Results, name: str) -> ReportFigure:
     of_pair = attention[attention["pair"] == pair]
     methods = [method for method in results.labels if method in set(of_pair["method"])]
     matrices = {
-        f"{_wrapped(results.labels[method])}\nepoch {epoch}": _matrix(rows)
+        f"{results.labels[method]}\nepoch {epoch}": _matrix(rows)
         for method in methods[:_MOST_METHODS]
         for epoch, rows in _moments(of_pair[of_pair["method"] == method])
     }
@@ -134,9 +133,7 @@ def _selection(results: Results, name: str) -> ReportFigure:
         return ReportFigure(name, caption, panels.blank("No method selected layers."))
     of = dict(iter(frequencies.groupby(["pair", "method"])))
     matrices = {
-        f"{_wrapped(results.labels[method])}\n{_wrapped(str(results.pairs[pair]))}": _matrix(
-            of[pair, method], "epoch"
-        )
+        f"{results.labels[method]}, {results.pairs[pair]}": _matrix(of[pair, method], "epoch")
         for pair in results.pairs
         for method in results.labels
         if (pair, method) in of
@@ -147,21 +144,16 @@ def _selection(results: Results, name: str) -> ReportFigure:
     return ReportFigure(name, caption, _heat_maps(some, "Share of the samples", "Epoch", largest=1))
 
 
-def _wrapped(name: str) -> str:
-    """Return a name on several lines if it is long."""
-    return textwrap.fill(name, 24)
-
-
 def _heat_maps(
     matrices: Mapping[str, pd.DataFrame], scale: str, x: str = _STUDENT_LAYER, *, largest: float = 0
 ) -> Figure:
     """Draw matrices with a row for each teacher layer, on one scale from 0 to ``largest``."""
     largest = largest or max(float(np.nanmax(matrix)) for matrix in matrices.values())
-    figure, grid = panels.grid(len(matrices), 2.1, 2.1)
+    figure, grid = panels.grid(len(matrices), 1.9)
     figure.set_figheight(figure.get_figheight() + 0.6)
     for panel, (title, matrix) in zip(grid, matrices.items(), strict=True):
         image = _draw_matrix(panel, matrix, largest)
-        panel.set_title(title)
+        panels.set_title(panel, *title.split("\n"))
     panels.name_axes(grid, x, _TEACHER_LAYER)
     panels.add_scale(grid, image, scale)
     return figure

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from distillery.reporting import files
-from distillery.reporting.figures import panels
+from distillery.reporting.figures import layout, panels
 from distillery.reporting.figures.model import ReportFigure
 from distillery.reporting.figures.style import Styles
 from distillery.reporting.results.collected import Results
@@ -25,6 +24,10 @@ if TYPE_CHECKING:
 _MOST_STUDENTS = 8
 _MOST_IMAGES = 8
 _OPACITY = 0.6
+# In inches: the names of the networks, and an image; letters in points.
+_NAMES = 0.9
+_SIDE = (layout.TEXT - _NAMES) / _MOST_IMAGES
+_SIZE = 7.0
 
 
 class AttentionMaps(MetricsSection):
@@ -64,16 +67,17 @@ def _grid(observed: Mapping[str, pd.DataFrame]) -> Figure:
     found = {label: _images(details) for label, details in observed.items()}
     images = next(iter(found.values()))
     rows, columns = 1 + len(found), len(images)
-    figure = Figure(figsize=(1.2 + 0.85 * columns, 0.3 + rows), layout="constrained")
+    figure = Figure(figsize=(layout.TEXT, 0.3 + rows * (_SIDE + 0.15)), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
     for panel, image in zip(grid[0], images, strict=True):
         panel.imshow(_pixels(image), cmap="gray", vmin=0, vmax=255)
-        panel.set_title(textwrap.fill(str(image["class"]), 12))
+        panel.set_title(layout.wrapped(str(image["class"]), _SIDE, _SIZE), fontsize=_SIZE)
     for row, of_network in zip(grid[1:], found.values(), strict=True):
         for panel, image in zip(row, of_network, strict=True):
             _draw_map(panel, image)
     for row, label in zip(grid, ("Image", *found), strict=True):
-        row[0].set_ylabel(textwrap.fill(label, 14), rotation=0, ha="right", va="center")
+        name = layout.wrapped(label, _NAMES - 0.1, _SIZE)
+        row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=_SIZE)
     for panel in grid.flat:
         panels.hide_ticks(panel)
     return figure
@@ -100,4 +104,5 @@ def _draw_map(panel: Axes, image: Mapping[str, Any]) -> None:
     shape = image["height"], image["width"]
     panel.imshow(np.reshape(image["map"], shape), cmap="inferno", alpha=_OPACITY)
     if image["predicted"] != image["label"]:
-        panel.set_xlabel(textwrap.fill(str(image["predicted_class"]), 12), labelpad=2)
+        name = layout.wrapped(str(image["predicted_class"]), _SIDE, _SIZE)
+        panel.set_xlabel(name, labelpad=2, fontsize=_SIZE)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from distillery.reporting import files
-from distillery.reporting.figures import panels
+from distillery.reporting.figures import layout, panels
 from distillery.reporting.figures.model import ReportFigure
-from distillery.reporting.figures.points import draw_points, has_bars
+from distillery.reporting.figures.points import draw_points, spread_of
 from distillery.reporting.figures.style import ACCURACY, GREY, Style, Styles, shades
 from distillery.reporting.formatting import DASH, digits_for, natural, number, variant_text, whole
 from distillery.reporting.results.collected import LAST, TEACHER, Results, records
@@ -33,6 +33,8 @@ _VARIANT = ["table", "pair", "method", "variant", "device"]
 _STUDENT = ["table", "pair", "method", "title", "variant", "device"]
 # One architecture is another network for images of another size or number of channels.
 _ARCHITECTURE = ["arch", "device", "parameters", "flops", "batch_size"]
+# Of a panel of the variants, in inches.
+_HEIGHT = 2.4
 _STEP = ("step_ms", "step_ms_q1", "step_ms_q3")
 _MILLION = 1e6
 _TRAINING = [
@@ -66,17 +68,15 @@ class Computation(Section):
     def figures(self, results: Results, entry: str, styles: Styles) -> Iterator[ReportFigure]:
         """Yield accuracy over time and over memory, and what the variants of ablations cost."""
         networks = _networks(results, entry)
-        spread = "and standard deviation " if has_bars(results.methods) else ""
         for suffix, (metric, axis) in _COSTS.items():
             yield draw_points(
                 results,
                 files.section(entry, suffix),
                 f"Test top-1 accuracy at the last epoch beside the {suffix} of a training step: "
-                f"mean {spread}over seeds.",
+                f"{spread_of(results)}.",
                 points(networks[networks["table"] == "main"], _VARIANT, metric, LAST),
                 (axis, ACCURACY),
                 styles,
-                ((4.2, 2.8), (2.4, 2.1)),
                 "No training step was measured.",
             )
         yield _variants(results, entry, networks, styles)
@@ -156,10 +156,12 @@ def _variants(results: Results, entry: str, networks: pd.DataFrame, styles: Styl
     )
     varied = networks[~networks["table"].isin(["main", "teachers"])]
     found = points(varied, _VARIANT, metric, LAST)
-    pairs = pairs_of(results, found)
-    if not pairs:
+    every = pairs_of(results, found)
+    if not every:
         return ReportFigure(name, caption, panels.blank("No variants were measured."))
-    figure, grid = panels.of_pairs(results, pairs, (5.2, 3.2), (3.0, 2.4))
+    pairs = layout.that_fit(every, _HEIGHT)
+    figure, grid = panels.of_pairs(results, pairs, _HEIGHT, wide=True)
+    caption += layout.left_out(pairs, len(every), "pairs")
     lines = _lines_of(results, found, styles)
     for pair, panel in grid.items():
         of_pair = found[found["pair"] == pair]

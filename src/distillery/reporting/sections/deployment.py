@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from distillery.reporting import files
-from distillery.reporting.figures import panels
+from distillery.reporting.figures import layout, panels
 from distillery.reporting.figures.model import ReportFigure
 from distillery.reporting.figures.points import point_keys
 from distillery.reporting.figures.style import ACCURACY, Style, Styles
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _KINDS = {"float": "32-bit floats", "int8": "8-bit integers"}
 _COSTS = {"latency": ("ms", "Latency of one image (ms)"), "size": ("mb", "File size (MiB)")}
 # A star would be too small to be seen empty.
+_HEIGHT, _HEIGHT_ALONE = 1.8, 2.5
 _TEACHER_STYLE = Style("black", "D", "-")
 
 
@@ -119,11 +120,14 @@ def _comparison(
         "8-bit integers (empty): means over seeds."
     )
     found = _points(networks, measure)
-    pairs = pairs_of(results, found)
-    if not pairs:
+    every = pairs_of(results, found)
+    if not every:
         return ReportFigure(name, caption, panels.blank("No network was exported."))
     known = {TEACHER: _TEACHER_STYLE, **styles}
-    figure, grid = panels.of_pairs(results, pairs, (4.2, 2.8), (2.4, 2.1))
+    height = _HEIGHT_ALONE if len(every) == 1 else _HEIGHT
+    pairs = layout.that_fit(every, height)
+    figure, grid = panels.of_pairs(results, pairs, height)
+    caption += layout.left_out(pairs, len(every), "pairs")
     for pair, panel in grid.items():
         for row in records(found[found["pair"] == pair]):
             _draw_network(panel, row, known[row.method])

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from distillery.reporting import files
 from distillery.reporting.figures.model import ReportFigure
-from distillery.reporting.figures.points import draw_points, has_bars
+from distillery.reporting.figures.points import draw_points, spread_of
 from distillery.reporting.figures.style import Style, Styles
 from distillery.reporting.results.collected import TEACHER, Results
 from distillery.reporting.results.protocols import measured, of_pairs, points
@@ -40,16 +40,14 @@ class Representation(MetricsSection):
 
     def figures(self, results: Results, entry: str, styles: Styles) -> Iterator[ReportFigure]:
         """Yield alignment beside uniformity, a panel for each pair."""
-        spread = "and standard deviation " if has_bars(results.methods) else ""
         networks = measured(of_pairs(results), entry)
         yield draw_points(
             results,
             files.section(entry),
-            "Alignment of the embeddings of one class and uniformity of all, on the test set: mean "
-            f"{spread}over seeds. Lower is closer, or more even.",
+            "Alignment of the embeddings of one class and uniformity of all, on the test set: "
+            f"{spread_of(results)}. Lower is closer, or more even.",
             points(networks, ["pair", "method"], "alignment", "uniformity"),
             ("Alignment", "Uniformity"),
             {TEACHER: _TEACHER_STYLE, **styles},
-            ((3.6, 2.8), (2.3, 2.1)),
             "No embeddings were measured.",
         )

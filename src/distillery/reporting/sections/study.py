@@ -10,10 +10,11 @@ from typing import ClassVar
 import pandas as pd
 
 from distillery.reporting import files
-from distillery.reporting.figures import panels
+from distillery.reporting.figures import layout, panels
+from distillery.reporting.figures.highlights import highlighted
 from distillery.reporting.figures.model import ReportFigure
 from distillery.reporting.figures.points import has_bars
-from distillery.reporting.figures.style import ACCURACY, Styles
+from distillery.reporting.figures.style import ACCURACY, FAINT, Styles
 from distillery.reporting.formatting import of_one_seed
 from distillery.reporting.results.collected import LAST, Results
 from distillery.reporting.results.protocols import pairs_of
@@ -24,6 +25,9 @@ from distillery.reporting.tables import cells, columns
 from distillery.reporting.tables.building import build, groups
 from distillery.reporting.tables.model import Table
 from distillery.reporting.tables.standard import bold_note
+
+_MOST_LINES = 8
+_HEIGHT, _HEIGHT_ALONE = 1.75, 2.3
 
 
 class StudySection(Section):
@@ -49,8 +53,7 @@ class StudySection(Section):
         return [
             build(
                 files.section(entry),
-                f"{self.caption} Mean ± standard deviation over seeds. "
-                f"{bold_note(best, 'method of each pair and column')}",
+                f"{self.caption} Mean ± standard deviation over seeds.",
                 [
                     *columns.names(results),
                     *(
@@ -60,6 +63,7 @@ class StudySection(Section):
                 ],
                 groups(data.assign(is_best=marks), ["pair", "method"], across="value"),
                 data.rename(columns={"value": self.setting}),
+                notes=[bold_note(best, "method of each pair and column")],
             )
         ]
 
@@ -68,18 +72,23 @@ class StudySection(Section):
         points = self._means(results, entry)
         name, methods = files.section(entry), list(points["method"].unique())
         with_bars = has_bars(methods)
-        spread = "Mean and standard deviation over seeds." if with_bars else "Mean over seeds."
-        caption = f"{self.caption} {spread}"
+        bars = " with error bars of one standard deviation" if with_bars else ""
+        caption = f"{self.caption} Mean over seeds{bars}."
         if points["n"].max() == 1:
             caption = of_one_seed(caption)
         if points.empty:
             yield ReportFigure(name, caption, panels.blank("There are no results."))
             return
-        figure, grid = panels.of_pairs(results, pairs_of(results, points), (4.2, 2.6), (2.4, 2.1))
+        every = pairs_of(results, points)
+        height = _HEIGHT_ALONE if len(every) == 1 else _HEIGHT
+        pairs = layout.that_fit(every, height)
+        figure, grid = panels.of_pairs(results, pairs, height)
+        shown = highlighted(results, methods, styles, _MOST_LINES)
+        caption += shown.note + layout.left_out(pairs, len(every), "pairs")
         for pair, panel in grid.items():
             of_pair = points[points["pair"] == pair]
             for method, line in of_pair.groupby("method", sort=False):
-                style = styles[str(method)]
+                style = shown.styles[str(method)]
                 panel.errorbar(
                     line["value"],
                     line["mean"],
@@ -93,7 +102,10 @@ class StudySection(Section):
             values = sorted(of_pair["value"].unique())
             panel.set_xticks(values, [self.write(value) for value in values])
         panels.name_axes([*grid.values()], self.axis, ACCURACY)
-        panels.name_styles(figure, {results.labels[method]: styles[method] for method in methods})
+        handles = [panels.style_key(label, styles[id_]) for id_, label in shown.labels.items()]
+        if shown.faded:
+            handles.append(panels.legend_key(f"{shown.faded} other methods", color=FAINT))
+        panels.add_legend(figure, handles)
         yield ReportFigure(name, caption, figure)
 
     def _means(self, results: Results, entry: str) -> pd.DataFrame:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
 
 from distillery.reporting import files
-from distillery.reporting.figures import panels
+from distillery.reporting.figures import layout, panels
 from distillery.reporting.figures.model import ReportFigure
 from distillery.reporting.figures.style import GREY, Styles
 from distillery.reporting.results.collected import Results
@@ -22,6 +21,9 @@ if TYPE_CHECKING:
 
 # One after the other for every ten classes.
 _MARKERS = ("o", "^", "s", "D", "v", "P", "X")
+_HEIGHT = 2.1
+# More classes than these have no legend: it would be larger than the maps.
+_MOST_NAMES = 20
 # More than these make a vector file larger than a picture.
 _MOST_VECTORS = 20_000
 
@@ -55,7 +57,9 @@ class TSNE(MetricsSection):
         if not students:
             yield ReportFigure(name, caption, panels.blank("No maps were drawn."))
             return
-        networks = [*teachers, *students]
+        every = [*teachers, *students]
+        networks = layout.that_fit(every, _HEIGHT)
+        caption += layout.left_out(networks, len(every), "networks")
         points = pd.concat([details for _, details in networks])
         is_joint = bool((points["network"] == "teacher").any())
         if is_joint:
@@ -81,13 +85,14 @@ def _maps(networks: Sequence[NetworkDetails], points: pd.DataFrame, *, is_joint:
     """Draw a map in a panel for each network; ``points`` are those of all of them."""
     classes = points.drop_duplicates("label").sort_values("label")
     styles = class_styles(classes["label"].tolist())
-    figure, grid = panels.grid(len(networks), 2.1, 2.2)
+    figure, grid = panels.grid(len(networks), _HEIGHT)
     for panel, (label, details) in zip(grid, networks, strict=True):
         _draw_map(panel, details, styles, is_picture=len(points) > _MOST_VECTORS)
-        panel.set_title(textwrap.fill(label, 26))
+        panels.set_title(panel, label)
     handles = [
         panels.legend_key(str(row["class"]), ls="none", **styles[row["label"]])
         for _, row in classes.iterrows()
+        if len(classes) <= _MOST_NAMES
     ]
     if is_joint:
         handles.append(panels.legend_key("teacher", ls="none", marker="x", color=GREY))

@@ -14,9 +14,9 @@ from distillery.reporting.figures.model import ReportFigure
 from distillery.reporting.figures.positions import arrange
 from distillery.reporting.figures.style import GREY, Style, Styles
 from distillery.reporting.formatting import (
+    axis_titles,
     counted,
     enumerated,
-    short_names,
     signed,
     variant_text,
     whole,
@@ -86,8 +86,8 @@ class Tuning(Section):
             label = results.labels.get(method, title)
             yield ReportFigure(
                 files.section(entry, method),
-                f"{label}: {_MEASURED}, of every trial over each setting that was varied; mean and "
-                "standard deviation over seeds. Other settings differ, too.",
+                f"{label}: {_MEASURED}, of every trial over each setting that was varied; mean "
+                "over seeds with error bars of one standard deviation. Other settings differ, too.",
                 _draw(results, of_method),
             )
 
@@ -152,8 +152,8 @@ def _draw(results: Results, tried: pd.DataFrame) -> Any:
     if tried.empty:
         return panels.blank("There were no trials.")
     axes = list(dict.fromkeys(axis for text in tried["settings"] for axis in json.loads(text)))
-    names, pairs = short_names(axes), list(tried["pair"].unique())
-    figure, grid = panels.grid(len(pairs) * len(axes), 2.6, 2.3)
+    names, pairs = axis_titles(axes), list(tried["pair"].unique())
+    figure, grid = panels.grid(len(pairs) * len(axes), 1.9)
     shown = iter(grid)
     for pair in pairs:
         of_pair = tried[tried["pair"] == pair].set_index("trial")
@@ -162,7 +162,7 @@ def _draw(results: Results, tried: pd.DataFrame) -> Any:
             _draw_axis(panel, of_pair, axis)
             panel.set_xlabel(names[axis])
             if len(pairs) > 1:
-                panel.set_title(str(results.pairs[pair]))
+                panels.set_title(panel, str(results.pairs[pair]))
     for number_, panel in enumerate(grid):
         panel.set_ylabel(_ACCURACY if number_ % _columns(panel) == 0 else "")
     panels.add_legend(figure, _keys(tried))

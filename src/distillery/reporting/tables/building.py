@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
@@ -49,6 +49,7 @@ def build(
     *,
     references: int = 0,
     joint: str = " ",
+    notes: Sequence[str] = (),
     with_runs: bool = True,
 ) -> Table:
     """Return a table.
@@ -61,6 +62,7 @@ def build(
         data: the numbers behind it.
         references: see ``Table``.
         joint: see ``Table``.
+        notes: see ``Table``.
         with_runs: whether each row lists its runs.
     """
     known = [*shown, *([columns.runs()] if with_runs else [])]
@@ -77,6 +79,7 @@ def build(
         labels=sum(column.is_label for column in known),
         references=references,
         joint=joint,
+        notes=tuple(notes),
     )
 
 

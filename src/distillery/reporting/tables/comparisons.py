@@ -7,7 +7,6 @@ import pandas as pd
 from distillery.reporting.formatting import DASH, number, p_value, signed, whole
 from distillery.reporting.results import comparisons
 from distillery.reporting.results.collected import Results
-from distillery.reporting.statistics.rounding import significant
 from distillery.reporting.tables import cells, columns
 from distillery.reporting.tables.building import build, each
 from distillery.reporting.tables.columns import Column, Group
@@ -23,38 +22,40 @@ _MEASURES = (
 def ranks(results: Results) -> Table:
     """Return the methods by average rank, each compared with the first."""
     data = comparisons.ranking(results)
-    caption = "Average ranks of the methods, and their distance from the first. "
+    notes = [comparisons.basis(results)]
     if len(data):
-        caption += f"{comparisons.friedman_note(results)} {_MEASURES.format(family='two methods')} "
+        notes += [comparisons.friedman_note(results), _MEASURES.format(family="two methods")]
     return build(
         "ranks",
-        caption + comparisons.basis(results),
+        "Average ranks of the methods, and their distance from the first.",
         [
             columns.label("Method", lambda row: results.labels[row.method]),
             columns.number("Average rank", "rank", number),
-            *_comparison("First’s lead"),
+            *_comparison("First’s lead (points)"),
         ],
         each(data),
         data,
+        notes=notes,
     )
 
 
 def differences(results: Results) -> Table:
     """Return every comparison of two methods."""
     data = comparisons.differences(results)
-    caption = "All comparisons of two methods, the one of better rank first. "
+    notes = [comparisons.basis(results)]
     if len(data):
-        caption += f"{_MEASURES.format(family='two methods')} "
+        notes.append(_MEASURES.format(family="two methods"))
     return build(
         "differences",
-        caption + comparisons.basis(results),
+        "All comparisons of two methods, the one of better rank first.",
         [
             columns.label("Method", lambda row: results.labels[row.better]),
             columns.label("Compared with", lambda row: results.labels[row.worse]),
-            *_comparison("Difference"),
+            *_comparison("Difference (points)"),
         ],
         each(data),
         data,
+        notes=notes,
     )
 
 
@@ -64,29 +65,28 @@ def claims(results: Results) -> Table:
     return build(
         "claims",
         "The stated claims, tested at this size over all seeds and pairs of networks that both "
-        "methods have, from three seeds of a pair on. A claim is supported or contradicted where p "
-        f"is below 0.05. {_MEASURES.format(family='these claims')}",
+        "methods have, from three seeds of a pair on.",
         [
             columns.label("Claim", lambda row: str(row.text)),
             Column("Verdict", lambda group: Cell(group.names.verdict)),
-            *_comparison("Difference"),
+            *_comparison("Difference (points)"),
             columns.number("Pairs", "pairs", whole),
         ],
         each(data),
         data,
+        notes=[
+            "A claim is supported or contradicted where p is below 0.05.",
+            _MEASURES.format(family="these claims"),
+        ],
     )
 
 
 def published(results: Results) -> Table:
     """Return the published numbers beside those of the report."""
-    rows = [number.model_dump() for number in results.report.published.numbers]
-    ours = results.summary[["mean", "std", "runs"]]
-    data = pd.DataFrame(rows).join(ours, on=["pair", "method"]).dropna(subset=["mean"])
-    data["above"] = significant(data["mean"] - data["top1"])
+    data = comparisons.beside_published(results)
     return build(
         "published",
-        "Test top-1 accuracy (%) at the last epoch beside published numbers. "
-        f"{results.report.published.note}",
+        "Test top-1 accuracy (%) at the last epoch beside published numbers.",
         [
             columns.label("Pair", lambda row: str(results.pairs[row.pair])),
             columns.label("Method", lambda row: results.labels[row.method]),
@@ -97,6 +97,7 @@ def published(results: Results) -> Table:
         ],
         each(data),
         data,
+        notes=[results.report.published.note],
     )
 
 
@@ -106,7 +107,7 @@ def _comparison(difference: str) -> list[Column]:
         columns.number(difference, "difference", signed),
         columns.interval("95 % interval", "low", "high", sign=True),
         columns.number("p (Holm)", "p_holm", p_value),
-        columns.number("g", "effect", signed),
+        columns.number("Hedges’ g", "effect", signed),
         Column("Ahead in", _ahead),
     ]
 

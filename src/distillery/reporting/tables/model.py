@@ -21,7 +21,6 @@ class Cell:
         strong: whether it is the best of its kind.
         runs: keys of the runs that it comes from.
         lists_runs: whether the page lists the keys in the cell.
-        anchor: whether the page's links to its run lead here.
     """
 
     text: str
@@ -29,7 +28,6 @@ class Cell:
     strong: bool = False
     runs: tuple[str, ...] = ()
     lists_runs: bool = False
-    anchor: bool = False
 
 
 class Span(NamedTuple):
@@ -53,6 +51,8 @@ class Table:
         labels: number of leading columns that name the row.
         references: number of leading rows (teacher, baseline) that a rule sets apart.
         joint: what joins the levels of a header where only one line is possible.
+        notes: what is to be known beside the caption: what is bold, what was tested.
+        experiment: name of the experiment that it belongs to.
     """
 
     name: str
@@ -63,6 +63,13 @@ class Table:
     labels: int = 1
     references: int = 0
     joint: str = " "
+    notes: tuple[str, ...] = ()
+    experiment: str = ""
+
+    @property
+    def label(self) -> str:
+        """What references call the table, also beside those of other experiments."""
+        return f"{self.experiment}-{self.name}" if self.experiment else self.name
 
     @property
     def levels(self) -> list[list[Span]]:

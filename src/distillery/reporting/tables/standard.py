@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from distillery.reporting import files
-from distillery.reporting.formatting import duration, number, signed, whole
+from distillery.reporting.formatting import axis_title, duration, number, signed, whole
 from distillery.reporting.results.collected import BEST, COST, LAST, TEACHER, Results
 from distillery.reporting.results.comparisons import gain_intervals
 from distillery.reporting.results.protocols import compared, means
@@ -34,8 +34,7 @@ def main(results: Results) -> Table:
     labels = _method_labels(results)
     return build(
         "main",
-        "Test top-1 accuracy (%) of the students at the last epoch, "
-        f"{_over_seeds(students['n'])}. {bold_note(best, 'student of each pair')}",
+        f"Test top-1 accuracy (%) of the students at the last epoch, {_over_seeds(students['n'])}.",
         [
             columns.label(("Teacher", "Student"), lambda row: labels[row.method]),
             *(
@@ -47,6 +46,7 @@ def main(results: Results) -> Table:
         _main_data(results),
         references=1 + (results.baseline in results.methods),
         joint=" → ",
+        notes=[bold_note(best, "student of each pair")],
         with_runs=False,
     )
 
@@ -57,8 +57,7 @@ def gains(results: Results) -> Table:
     return build(
         "gains",
         "Accuracy at the last epoch and its gain over the baseline, with 95 % intervals (t) of the "
-        "mean and of the paired difference, from three seeds on. For comparison only: "
-        "the mean over the best epochs of the runs, which were chosen by their test accuracy.",
+        "mean and of the paired difference, from three seeds on.",
         [
             columns.label("Pair", lambda row: str(results.pairs[row.pair])),
             columns.label("Method", lambda row: labels[row.method]),
@@ -70,6 +69,10 @@ def gains(results: Results) -> Table:
         ],
         each(data),
         data,
+        notes=[
+            "For comparison only: the mean over the best epochs of the runs, which were chosen by "
+            "their test accuracy."
+        ],
     )
 
 
@@ -113,18 +116,18 @@ def ablation(results: Results, name: str) -> Table:
     return build(
         files.ablation(name),
         f"{study.title} ({study.subject}). Test top-1 accuracy (%) at the last epoch, "
-        f"{_over_seeds(summary['n'])}. "
-        f"{bold_note(best, 'variant' if study.pair else 'variant of each pair')}",
+        f"{_over_seeds(summary['n'])}.",
         [*map(setting_of, study.axes), _MEAN_ACCURACY, _gain(results)],
         each(summary.assign(is_best=marks)),
         settings.join(summary[["n", "mean", "std", "gain", "runs"]]),
+        notes=[bold_note(best, "variant" if study.pair else "variant of each pair")],
     )
 
 
 def evaluation(results: Results) -> Table:
     """Return all metrics of the evaluation protocols, for teachers and students."""
     data = means(compared(results), NETWORK, results.metrics)
-    headings = {metric: tuple(metric.split("/", 1)) for metric in results.metrics}
+    headings = {metric: _heading(results, metric) for metric in results.metrics}
     return build(
         "evaluation",
         "Metrics of the evaluation protocols on the test set, for the networks of the last "
@@ -141,7 +144,7 @@ def cost(results: Results) -> Table:
     writers = {
         "seconds": ("Time", duration),
         "peak_memory_mb": ("Peak memory (MiB)", whole),
-        "images_per_second": ("Images/s", whole),
+        "images_per_second": ("Images a second", whole),
     }
     data = means(compared(results), by, writers)
     measured = [
@@ -162,7 +165,7 @@ def runs(results: Results) -> Table:
     data = results.runs.rename(columns={"run": "location"})
     if not results.report.timings:
         data = data.drop(columns=list(COST))
-    shown = data.assign(runs=data["key"], is_first=~data["key"].duplicated())
+    shown = data.assign(runs=data["key"])
     return build(
         "runs",
         "Every run with its test top-1 accuracy at the last and at the best epoch. "
@@ -175,15 +178,19 @@ def runs(results: Results) -> Table:
             columns.number("Last (%)", LAST, number),
             columns.number("Best (%)", BEST, number),
             Column("Adopted", lambda group: Cell(group.names.adopted)),
-            Column(
-                "Key",
-                lambda group: Cell(group.runs, runs=(group.runs,), anchor=group.names.is_first),
-            ),
+            Column("Key", lambda group: Cell(group.runs, runs=(group.runs,))),
         ],
         each(shown),
         with_settings(data),
         with_runs=False,
     )
+
+
+def _heading(results: Results, metric: str) -> tuple[str, str]:
+    """Return the protocol and the metric of a column in words."""
+    entry, _, name = metric.partition("/")
+    words = results.report.headings.get(metric, name.replace("_", " "))
+    return axis_title(entry.replace("-", " ")), f"{words[:1].upper()}{words[1:]}"
 
 
 def bold_note(best: pd.Series, of: str) -> str:

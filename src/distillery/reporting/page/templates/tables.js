@@ -1,29 +1,71 @@
 // Sorts tables by a click on a column's header, and filters them by text. The page works without.
-for (const table of document.querySelectorAll("table.sortable")) {
-  const body = table.tBodies[0];
-  const value = (row, column) => row.cells[column].dataset.order ?? row.cells[column].textContent.trim();
-  const compare = (a, b) => (a !== "" && b !== "" && !isNaN(a) && !isNaN(b)) ? a - b : a.localeCompare(b);
-  [...table.tHead.rows].at(-1).querySelectorAll("th").forEach((header, column) => {
+const MANY_ROWS = 12;
+
+// Missing values come last, whichever way.
+function compare(a, b, sign) {
+  const missing = (value) => value === "" || value === "–" || value === "-Infinity";
+  if (missing(a) || missing(b)) return missing(a) - missing(b);
+  return sign * (!isNaN(a) && !isNaN(b) ? a - b : String(a).localeCompare(String(b)));
+}
+
+function makeSortable(headers, sort) {
+  headers.forEach((header, column) => {
     const button = document.createElement("button");
     button.append(...header.childNodes);
     header.append(button);
     button.addEventListener("click", () => {
       const sign = header.ariaSort === "ascending" ? -1 : 1;
-      table.querySelectorAll("th[aria-sort]").forEach((other) => other.removeAttribute("aria-sort"));
+      headers.forEach((other) => other.removeAttribute("aria-sort"));
       header.ariaSort = sign > 0 ? "ascending" : "descending";
-      const rows = [...body.rows].sort((a, b) => sign * compare(value(a, column), value(b, column)));
-      body.append(...rows);
+      sort(column, sign);
     });
   });
 }
-for (const input of document.querySelectorAll("input[type=search]")) {
-  input.parentElement.hidden = false;
-  const rows = document.getElementById(input.getAttribute("aria-controls")).tBodies[0].rows;
-  input.addEventListener("input", () => {
-    const words = input.value.toLowerCase().split(/\s+/);
-    for (const row of rows) {
-      const text = row.textContent.toLowerCase();
-      row.hidden = !words.every((word) => text.includes(word));
-    }
-  });
+
+function words(text) {
+  return text.toLowerCase().split(/\s+/).filter(Boolean);
 }
+
+function makeFilter(target, hint, filter) {
+  const line = document.createElement("p"), label = document.createElement("label");
+  const input = document.createElement("input");
+  line.className = "filter";
+  input.type = "search";
+  input.placeholder = hint;
+  input.setAttribute("aria-controls", target.id);
+  label.append("Show rows with ", input);
+  line.append(label);
+  let waiting;
+  input.addEventListener("input", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => filter(words(input.value)), 60);
+  });
+  return line;
+}
+
+for (const table of document.querySelectorAll("table.sortable")) {
+  const body = table.tBodies[0];
+  const value = (row, column) => row.cells[column].dataset.order ?? row.cells[column].textContent.trim();
+  makeSortable([...[...table.tHead.rows].at(-1).cells], (column, sign) => {
+    body.append(...[...body.rows].sort((a, b) => compare(value(a, column), value(b, column), sign)));
+  });
+  if (body.rows.length > MANY_ROWS) {
+    const line = makeFilter(table, "pair, method, …", (wanted) => {
+      for (const row of body.rows) {
+        const text = row.textContent.toLowerCase();
+        row.hidden = !wanted.every((word) => text.includes(word));
+      }
+    });
+    table.parentElement.before(line);
+  }
+}
+
+// On a narrow screen the menu is closed until it is asked for.
+const menu = document.querySelector("nav details");
+const narrow = matchMedia("(max-width: 60rem)");
+const fold = () => { menu.open = !narrow.matches; };
+narrow.addEventListener("change", fold);
+menu.addEventListener("click", (event) => {
+  if (narrow.matches && event.target.closest("a")) menu.open = false;
+});
+fold();

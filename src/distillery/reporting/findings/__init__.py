@@ -1,0 +1,1 @@
+"""What an experiment found, in sentences that are made from numbers and their statistics."""

@@ -1,0 +1,134 @@
+"""All runs as data of the page: a script shows, sorts and filters them, and opens one on demand.
+
+At ten thousand runs a table in HTML would take seconds to lay out; so would settings that stand
+there once for each run.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from distillery.reporting.results.collected import LAST, Results
+from distillery.reporting.tables.model import Cell, Table
+
+# A curve has no more points than a small picture can show.
+_POINTS = 60
+_COSTS = {
+    "seconds": "Training time (s)",
+    "images_per_second": "Images per second",
+    "peak_memory_mb": "Peak memory (MiB)",
+}
+_MADE = ("commit", "dirty", "processor", "device", "versions")
+
+
+def runs_data(results: Results, table: Table) -> str:
+    """Return the runs as JSON that can stand inside a script element.
+
+    Args:
+        results: what the report is about.
+        table: ``standard.runs`` of them; its rows are the rows here.
+
+    Keys: ``heads`` and ``columns`` (each with its distinct texts, ``order`` for numbers, and an
+    index a row), ``labels``, ``keys``, ``anchor`` (the column of the key), ``places`` (run of each
+    row), and by run ``names``, ``settings``, ``made``, ``started``, ``costs``, ``curves``, which
+    refer to ``kinds`` and ``makers``.
+    """
+    runs = results.runs["run"]
+    distinct = list(dict.fromkeys(runs))
+    number = {run: place for place, run in enumerate(distinct)}
+    content = {
+        "heads": [heading[-1] for heading in table.header],
+        "labels": table.labels,
+        "columns": [
+            _column([row[place] for row in table.rows]) for place in range(len(table.header))
+        ],
+        "places": [number[run] for run in runs],
+        "params": results.report.params,
+        **_by_run(results, distinct),
+    }
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _column(cells: list[Cell]) -> dict[str, Any]:
+    """Return the distinct texts of a column, what they are sorted by, and an index for each row."""
+    places: dict[tuple[str, float | None], int] = {}
+    index = [places.setdefault((cell.text, _sortable(cell.order)), len(places)) for cell in cells]
+    column: dict[str, Any] = {"texts": [text for text, _ in places], "index": index}
+    if any(order is not None for _, order in places):
+        column["order"] = [order for _, order in places]
+    return column
+
+
+def _sortable(order: float | None) -> float | None:
+    return None if order is None or math.isnan(order) else order
+
+
+def _by_run(results: Results, runs: list[str]) -> dict[str, Any]:
+    """Return what is known of each run, in the order of ``runs``."""
+    first = results.runs.drop_duplicates("run").set_index("run").loc[runs]
+    made = results.made.drop_duplicates("run").set_index("run").reindex(runs)
+    kinds, makers = _Kinds(_without_seed), _Kinds(json.loads)
+    about = made[[*_MADE]].astype(object).where(made[[*_MADE]].notna(), None)
+    content: dict[str, Any] = {
+        "names": runs,
+        "settings": [kinds.place(text) for text in made["settings"]],
+        "made": [makers.place(json.dumps(row)) for row in about.to_dict("records")],
+        "started": [str(text)[:16] for text in made["started"]],
+        "kinds": kinds.values,
+        "makers": makers.values,
+        "curves": _curves(results, runs),
+        "costs": {},
+    }
+    if results.report.timings:
+        costs = first[[*_COSTS]].astype(object).where(first[[*_COSTS]].notna(), None)
+        content["costs"] = {text: list(costs[name]) for name, text in _COSTS.items()}
+    return content
+
+
+class _Kinds:
+    """Texts that many runs share, each once."""
+
+    def __init__(self, parse: Callable[[str], Any]) -> None:
+        self.values: list[Any] = []
+        self._parse = parse
+        self._places: dict[str, int] = {}
+        self._known: dict[str, int] = {}
+
+    def place(self, text: Any) -> int | None:
+        """Return the place of a text among the values; None if there is none."""
+        if not isinstance(text, str):
+            return None
+        if text not in self._places:
+            value = self._parse(text)
+            known = json.dumps(value, sort_keys=True)
+            if known not in self._known:
+                self._known[known] = len(self.values)
+                self.values.append(value)
+            self._places[text] = self._known[known]
+        return self._places[text]
+
+
+def _without_seed(text: str) -> dict[str, Any]:
+    """Return settings without what each seed has of its own."""
+    return {name: value for name, value in json.loads(text).items() if name != "seed"}
+
+
+def _curves(results: Results, runs: list[str]) -> list[list[list[float]] | None]:
+    """Return epochs and accuracies of each run, thinned out."""
+    proper = results.curves[results.curves["phase"] == "train"].dropna(subset=[LAST])
+    known = dict(iter(proper.groupby("run", sort=False)))
+    return [_thinned(known[run]) if run in known else None for run in runs]
+
+
+def _thinned(rows: pd.DataFrame) -> list[list[float]]:
+    step = max(1, math.ceil(len(rows) / _POINTS))
+    # From the last one back.
+    epochs, accuracies = (
+        rows[name].to_numpy()[::-1][::step][::-1].tolist() for name in ("epoch", LAST)
+    )
+    return [epochs, [round(accuracy, 1) for accuracy in accuracies]]

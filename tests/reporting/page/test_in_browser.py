@@ -1,0 +1,177 @@
+"""The page in a browser: sorted, filtered, a run opened; on a phone, in the dark, on paper."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from made_up_results import make_study
+from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
+from published import read
+
+from distillery.reporting import files
+from distillery.reporting.figures.model import ReportFigure
+from distillery.reporting.findings.all import findings
+from distillery.reporting.page import build, html
+
+BROWSER = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+# Relative luminance and ratio of contrast as WCAG 2.2 has them.
+CONTRAST = """() => {
+  const channels = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map(Number);
+  const luminance = (colour) => channels(colour).map((c) => c / 255)
+    .map((c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = (element) => {
+    for (; element; element = element.parentElement) {
+      const colour = getComputedStyle(element).backgroundColor;
+      if (!/rgba\\(.*, 0\\)/.test(colour)) return colour;
+    }
+    return "rgb(255, 255, 255)";
+  };
+  const low = [];
+  for (const element of document.querySelectorAll("body *:not(svg *):not(script):not(style)")) {
+    const own = [...element.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+    if (!own || !element.checkVisibility()) continue;
+    const pair = [getComputedStyle(element).color, behind(element)].map(luminance);
+    const ratio = (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
+    if (ratio < 4.5) low.push(`${element.tagName} ${element.className} ${ratio.toFixed(2)}`);
+  }
+  return [...new Set(low)];
+}"""
+
+UNNAMED = """() => [...document.querySelectorAll("svg[role=img]")].filter((svg) =>
+  !svg.ariaLabel && !document.getElementById(svg.getAttribute("aria-labelledby"))).length"""
+BROKEN_LINKS = """() => [...document.querySelectorAll("nav a")].filter((link) =>
+  !document.getElementById(link.hash.slice(1))).length"""
+
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("page")
+    study = make_study(pairs=13, methods={"ce": "CE", "kd": "KD", "crd": "CRD"}, timings=True)
+    results = read(study, folder)
+    names = [Path(name) for name in files.expected(study.settings) if name.endswith(".svg")]
+    drawings = [(ReportFigure(name.stem, "A caption.", None), "<svg></svg>") for name in names]  # type: ignore[arg-type]
+    tables, found = build.all_tables(results), findings(results)
+    text = html.render(results, found, tables, drawings, key="0" * 16, collected="1" * 16)
+    (folder / "index.html").write_text(text, encoding="utf-8")
+    return (folder / "index.html").as_uri()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        try:
+            started = playwright.chromium.launch(
+                executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"]
+            )
+        except Error as error:
+            pytest.skip(f"Chromium does not start: {error}")
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
+    opened = context.new_page()
+    faults: list[str] = []
+    opened.on("pageerror", lambda error: faults.append(str(error)))
+    opened.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
+    opened.goto(address)
+    yield opened
+    context.close()
+    assert faults == []
+
+
+def column(page: Page, table: str, number: int) -> list[str]:
+    return page.locator(f"#{table} tbody tr:visible > :nth-child({number})").all_inner_texts()
+
+
+def test_runs_are_sorted_filtered_and_shown_in_pages(page: Page) -> None:
+    status = page.locator("#all-runs [role=status]")
+    assert status.inner_text() == "1 to 100 of 136 runs"
+    page.get_by_role("button", name="Next").click()
+    assert status.inner_text() == "101 to 136 of 136 runs"
+    page.locator("#table-runs").get_by_role("button", name="Last (%)").click()
+    last = [float(text) for text in column(page, "table-runs", 6)]
+    assert len(last) == 100
+    assert last == sorted(last)
+    page.locator("#table-runs").get_by_role("button", name="Last (%)").click()
+    assert page.locator("#table-runs [aria-sort=descending]").count() == 1
+    again = [float(text) for text in column(page, "table-runs", 6)]
+    assert again == sorted(again, reverse=True)
+    page.locator("#all-runs input").fill("resnet57 KD")
+    expect(status).to_have_text("1 to 3 of 3 runs")
+    assert {text.partition(" ")[0] for text in column(page, "table-runs", 2)} == {"resnet57"}
+    page.locator("#all-runs input").fill("no such run")
+    expect(status).to_have_text("No run has all of this.")
+
+
+def test_a_run_opens_with_settings_cost_curve_and_command(page: Page) -> None:
+    page.locator("#table-runs tbody tr:nth-child(20) a").click()
+    dialog = page.get_by_role("dialog")
+    text = dialog.inner_text()
+    key = page.evaluate("location.hash").removeprefix("#run-")
+    assert f"{key} --params params/made-up.yaml" in text
+    assert "distillery run data-" in text
+    assert '"weight_decay": 0.0005' in text
+    assert "Peak memory (MiB)" in text
+    assert dialog.get_by_role("img").get_attribute("aria-label").startswith("Test top-1")  # type: ignore[union-attr]
+    page.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    assert page.evaluate("location.hash") == "#runs"
+
+
+def test_a_number_leads_to_its_runs(page: Page) -> None:
+    page.locator(".findings summary").first.click()
+    page.locator(".findings details[open] a").first.click()
+    assert page.get_by_role("dialog").is_visible()
+
+
+def test_other_tables_are_sorted_and_filtered(page: Page) -> None:
+    table = page.locator("#table-evaluation")
+    table.get_by_role("button", name="NLL").click()
+    values = [float(text.split(" ")[0]) for text in column(page, "table-evaluation", 4)]
+    assert values == sorted(values)
+    page.locator("#evaluation input").fill("resnet57 CRD")
+    expect(page.locator("#table-evaluation tbody tr:visible")).to_have_count(1)
+    assert column(page, "table-evaluation", 2) == ["CRD"]
+
+
+def test_landmarks_headings_and_names_are_there_and_contrast_is_enough(page: Page) -> None:
+    for role in ("banner", "navigation", "main", "contentinfo"):
+        assert page.get_by_role(role).count() == 1  # type: ignore[arg-type]
+    assert page.locator("h1").count() == 1
+    assert page.evaluate(UNNAMED) == 0
+    assert page.evaluate(BROKEN_LINKS) == 0
+    assert page.evaluate(CONTRAST) == []
+    page.emulate_media(color_scheme="dark")
+    assert page.evaluate(CONTRAST) == []
+
+
+def test_the_keyboard_reaches_the_content_first(page: Page) -> None:
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    page.keyboard.press("Enter")
+    assert page.evaluate("location.hash") == "#content"
+
+
+def test_a_phone_shows_all_of_it_without_scrolling_sideways(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(page.locator("nav ul").first).not_to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.locator("nav summary").click()
+    page.locator("nav a", has_text="Runs").click()
+    assert page.locator("#table-runs").is_visible()
+
+
+def test_paper_has_no_menu_and_no_buttons(page: Page) -> None:
+    page.emulate_media(media="print")
+    assert not page.locator("nav").is_visible()
+    assert not page.locator(".pages").is_visible()
+    assert page.locator("#table-main").is_visible()
