@@ -141,12 +141,14 @@ def tidy(row: Row, inputs: Mapping[str, Artifact]) -> dict[str, Any]:
 
 def _made(runs: Iterable[str], inputs: Mapping[str, Artifact]) -> Iterator[dict[str, Any]]:
     """Yield how each network was made, and what it learned from."""
+    # By keys: a run that experiments share knows its inputs by the names of the first of them.
+    by_key = {artifact.key: artifact for artifact in inputs.values()}
     known: dict[tuple[str, str], dict[str, Any]] = {}
     for run in runs:
         record, read = inputs[run].manifest["record"], inputs[run].manifest["inputs"]
-        parts = read["prepared"], read.get("split", "")
+        parts = key_in(read["prepared"]), key_in(read.get("split", ""))
         if parts not in known:
-            known[parts] = _images(inputs[parts[0]], inputs.get(parts[1]))
+            known[parts] = _images(by_key[parts[0]], by_key.get(parts[1]))
         git = record.get("git") or {}
         yield {
             "run": run,
