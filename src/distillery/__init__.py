@@ -4,10 +4,16 @@
 ``distillery.library``, which is imported when one of them is asked for.
 """
 
+import importlib.util
+import sys
 from typing import Any
 
 __version__ = "0.1.0"
 __all__ = ["open", "results"]
+
+# Locks that die with their holder, forked processes and signals between them are those of Unix.
+if importlib.util.find_spec("fcntl") is None:
+    sys.exit("distillery: needs Linux or macOS (on Windows: WSL)")
 
 
 def __getattr__(name: str) -> Any:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from distillery.core.errors import DistilleryError, UserError, exit_on_failure
+from distillery.core.signals import ending_at_once
 from distillery.steering import commands as steering
 from distillery.steering.arguments import DEFAULT_DATA, DEFAULT_PARAMS, AsJson, Data, Params
 
@@ -30,7 +31,7 @@ app.add_typer(steering.app)
 
 def main() -> None:
     """Run the command line; expected failures end in one line and their own exit status."""
-    with exit_on_failure():
+    with ending_at_once(), exit_on_failure():
         app(standalone_mode=True)
 
 
@@ -224,16 +225,54 @@ def plan(
 def methods(
     names: Annotated[list[str] | None, typer.Argument(help="Methods; all by default.")] = None,
     as_json: AsJson = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print docs/methods.md.")] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print docs/methods.md, or docs/peers.md.")
+    ] = False,
+    peers: Annotated[
+        bool,
+        typer.Option("--peers", help="What RepDistiller, mdistiller and torchdistill call things."),
+    ] = False,
 ) -> None:
-    """List the methods: what they need of the teacher, default weights, hyperparameters, source."""
-    from distillery.methods import catalogue
+    """List the methods: what they need of the teacher, default weights, hyperparameters, source.
+
+    Raises:
+        UserError: names of methods were given together with --peers, which is about all of them.
+    """
+    if peers:
+        from distillery.catalogue import peers_text
+
+        if names:
+            raise UserError("--peers lists all names of other projects; leave out the methods")
+        show = peers_text.markdown if markdown else peers_text.text
+        print(peers_text.as_json() if as_json else show())
+        return
+    from distillery.catalogue import methods as catalogue
 
     shown = catalogue.entries(names or ())
     if as_json:
         print(json.dumps({"methods": [asdict(entry) for entry in shown]}))
     else:
         print(catalogue.markdown(shown) if markdown else catalogue.text(shown))
+
+
+@app.command(
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    add_help_option=True,
+)
+def convert(
+    words: Annotated[
+        list[str], typer.Argument(metavar="COMMAND...", help="Their command line, or their config.")
+    ],
+) -> None:
+    """Turn a command line of RepDistiller or a config of mdistiller into a params file.
+
+    It is printed, with a comment for each setting that has no counterpart:
+    `distillery convert python train_student.py --distill crd ... > params/mine.yaml`, or
+    `distillery convert configs/cifar100/kd.yaml`. `distillery methods --peers` has all names.
+    """
+    from distillery.catalogue.converting import command
+
+    print(command.convert(words).text(), end="")
 
 
 Classes = Annotated[int, typer.Option(min=2, help="Number of classes.")]
@@ -312,16 +351,20 @@ def schema() -> None:
 
 @app.command()
 def verify(data: Data = DEFAULT_DATA) -> None:
-    """Check every file of every run against its manifest, and raw data against what was made."""
+    """Check every file of every run, raw data against what was made, and reports that lie here."""
     from distillery.data import checking
+    from distillery.reporting.page import publish
     from distillery.runs import housekeeping
 
     checked, problems = housekeeping.verify(data)
     problems += checking.problems_of_raw_files(data)
-    for problem in problems:
+    reports, of_reports = publish.verify(data)
+    for problem in [*problems, *of_reports]:
         print(problem)
-    print(f"{checked} runs checked, {len(problems)} problems")
-    if problems:
+    found = len(problems) + len(of_reports)
+    with_reports = f" and {reports} reports" if reports else ""
+    print(f"{checked} runs{with_reports} checked, {found} problems")
+    if found:
         sys.exit(3)
 
 

@@ -1,4 +1,5 @@
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,6 +54,16 @@ def test_a_message_without_the_variable_says_so(data_root: Path, tmp_path: Path)
         pytest.raises(UserError, match=r"set: not found in .*raw \(DISTILLERY_DATA is not set\)"),
     ):
         files.locate(["set"])
+
+
+def test_a_pipe_is_neither_a_file_nor_a_folder(raw: RawFiles, tmp_path: Path) -> None:
+    """Whoever opens it waits for somebody to write into it."""
+    folder = write_files(tmp_path / "set", {"a": b"one"})
+    os.mkfifo(folder / "b.png")
+    with pytest.raises(UserError, match=r"set/b\.png: not a regular file"):
+        raw.tree(folder)
+    with pytest.raises(UserError, match="neither a file nor a folder"):
+        raw.locate([str(folder / "b.png")])
 
 
 @pytest.mark.parametrize("suffix", ["", ".tar", ".tar.gz", ".tar.bz2", ".tar.xz", ".zip"])

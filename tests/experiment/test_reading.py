@@ -10,6 +10,7 @@ from project import Project
 
 from distillery.core.errors import UserError
 from distillery.experiment import reading
+from distillery.planning import loading
 
 PARAMS = sorted((Path(__file__).parents[2] / "params").glob("*.yaml"))
 
@@ -94,6 +95,45 @@ def test_what_is_not_a_params_file(tmp_path: Path, content: str, message: str) -
         reading.load(file)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "folder", ["/etc", "../outside", "reports/../../x", ".git", "data/x", "src", "", "a--b", "a\nb"]
+)
+def test_a_report_stays_in_the_checkout(project: Project, folder: str) -> None:
+    said = project.mistake({"report": {"folder": folder}})
+    assert "report.folder: found " in said
+    assert "allowed is a folder of this checkout" in said
+
+
+def test_a_report_may_lie_in_a_folder_of_the_checkout(project: Project) -> None:
+    for folder in ("reports", "reports/mine", "results.2026"):
+        assert project.plan({"report": {"folder": folder}}).report.folder == folder
+
+
+def test_names_are_short_enough_for_files(project: Project) -> None:
+    said = project.mistake({"name": "n" * 300})
+    assert said.startswith("name: found 'nnn")
+    assert said.endswith("...; must have at most 64 characters")
+    assert len(said) < 200
+
+
+def test_numbers_are_finite(project: Project) -> None:
+    file = project.params()
+    file.write_text(file.read_text() + "compute: {threads: .inf}\n")
+    with pytest.raises(UserError, match=r"compute\.threads: found inf; allowed are finite"):
+        reading.load(file)
+
+
+def test_a_wrong_name_of_the_file_names_the_nearest(project: Project) -> None:
+    project.params(name="digits")
+    with pytest.raises(UserError, match=r"no such params file; did you mean 'digits\.yaml'\?"):
+        loading.load(project.folder / "digit.yaml", project.data)
+
+
+def test_a_plan_is_made_where_nothing_can_be_written(project: Project) -> None:
+    (project.folder / "file").write_text("")
+    assert loading.load(project.params(), project.folder / "file" / "data").runs
 
 
 def test_words_of_yaml_are_words(project: Project) -> None:

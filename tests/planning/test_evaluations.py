@@ -13,11 +13,11 @@ def test_protocols_are_run_where_they_are_asked_for(shared_project: Project) -> 
         "seeds": [0, 1],
         "methods": {"kd": {}},
         "ablations": {
-            "plain": {"pair": "p", "method": "kd", "vary": {"kd_temperature": [1.0]}},
+            "plain": {"pair": "p", "method": "kd", "vary": {"options": {"temperature": [1.0]}}},
             "measured": {
                 "pair": "p",
                 "method": "kd",
-                "vary": {"kd_temperature": [2.0]},
+                "vary": {"options": {"temperature": [2.0]}},
                 "protocols": ["calibration"],
             },
         },
@@ -74,11 +74,11 @@ def test_no_pairs_leave_a_protocol_to_ablations(shared_project: Project) -> None
             "a": {
                 "pair": "p",
                 "method": "kd",
-                "vary": {"kd_temperature": [1.0]},
+                "vary": {"options": {"temperature": [1.0]}},
                 "protocols": ["classification"],
             }
         },
-        "!protocols": {"classification": {"pairs": []}, "few-shot": {"methods": []}},
+        "!protocols": {"classification": {"pairs": []}},
     }
     planned = shared_project.plan(changes, "no-pairs")
     found = {row.table: list(row.evaluations) for row in planned.rows}

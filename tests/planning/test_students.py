@@ -35,10 +35,9 @@ def test_it_is_known_whether_training_reaches_the_classifier(
     ("entry", "expected"),
     [
         ({"method": "kd", "options": {"temperature": 2}}, 2),
-        ({"method": "kd", "kd_temperature": 3}, 4),
         ({"method": "dkd", "weights": {"kd": 1}}, 4),
         ({"method": "crd", "options": {"negatives": 8}, "weights": {"kd": 1}}, 4),
-        ({"method": "crd", "options": {"negatives": 8}, "kd_temperature": 3}, 3),
+        ({"method": "fsecd", "kd_temperature": 3}, 3),
     ],
 )
 def test_joint_teachers_are_averaged_at_the_temperature_of_the_loss(

@@ -28,6 +28,19 @@ def test_the_report_is_there_and_nothing_is_left_to_do(finished: Checkout) -> No
     assert all(run["done"] for run in plan["runs"])
 
 
+@pytest.mark.parametrize(
+    "name", ["my params/x$(touch PWNED).yaml", "params/it's `touch PWNED`.yaml"]
+)
+def test_a_params_file_of_any_name(fresh: Checkout, name: str) -> None:
+    """Its name is a word of the jobs' command lines, and never a part of the shell's language."""
+    file = fresh.folder / name
+    file.parent.mkdir(exist_ok=True)
+    shutil.copy(fresh.folder / "params" / "digits.yaml", file)
+    fresh.run("snakemake", "--cores", "1", "--configfile", name, "--", "prepared")
+    assert list((fresh.folder / "data" / "prepared").iterdir())
+    assert not list(fresh.folder.rglob("PWNED"))
+
+
 def test_times_and_snakemakes_own_records_play_no_part(finished: Checkout) -> None:
     shutil.rmtree(finished.folder / ".snakemake")
     files = [path for path in (finished.folder / "data").rglob("*") if path.is_file()]

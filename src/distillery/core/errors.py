@@ -8,8 +8,21 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-# What the disk, and not the code, is to blame for.
-_ENVIRONMENT = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+# What the disk and the names of files, and not the code, are to blame for.
+_ENVIRONMENT = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EIO,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EMFILE,
+    errno.ENFILE,
+}
 
 
 class DistilleryError(Exception):
@@ -33,9 +46,14 @@ class UnknownName(UserError):
 
     def __init__(self, kind: str, found: str, allowed: Iterable[str]) -> None:
         names = sorted(allowed)
-        close = _nearest(found, names)
-        hint = f"; did you mean '{close}'?" if close else ""
+        hint = self.hint(found, names)
         super().__init__(f"unknown {kind} '{found}'{hint} (allowed: {', '.join(names)})")
+
+    @staticmethod
+    def hint(found: str, names: Iterable[str]) -> str:
+        """Return the question for the nearest of the names; empty if none is near."""
+        close = _nearest(found, [*names])
+        return f"; did you mean '{close}'?" if close else ""
 
 
 def _nearest(found: str, names: Sequence[str]) -> str | None:

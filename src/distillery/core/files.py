@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from distillery.core.errors import DistilleryError
+from distillery.core.errors import DistilleryError, UserError
 
 _CHUNK = 2**18
+# More than anybody writes by hand.
+_LARGEST_TEXT = 2**22
 
 
 @contextlib.contextmanager
@@ -78,3 +80,22 @@ def require_space(folder: Path, size: int) -> None:
             "disk (`distillery gc` lists runs that are not needed), or link the data folder to a "
             "larger one"
         )
+
+
+def read_regular(file: Path, kind: str = "file") -> bytes:
+    """Return the content of a regular file: a pipe could keep its reader waiting for ever.
+
+    Raises:
+        UserError: there is none, it is something else, too large, or cannot be read.
+    """
+    try:
+        if not file.exists():
+            raise UserError(f"{file}: no such {kind}")
+        if not file.is_file():
+            raise UserError(f"{file}: not a regular file")
+        if file.stat().st_size > _LARGEST_TEXT:
+            raise UserError(f"{file}: larger than {_LARGEST_TEXT // 2**20} MiB")
+        return file.read_bytes()
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"{str(file)[:200]!r}: cannot be read ({why})") from None

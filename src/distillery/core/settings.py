@@ -13,7 +13,9 @@ from distillery.core.errors import UnknownName
 class FrozenModel(BaseModel):
     """Base of every settings class: unknown keys are errors, and values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -29,6 +31,7 @@ class FrozenModel(BaseModel):
         return values
 
 
-# Ids carry no dots, because DVC addresses params by dotted paths.
+# Ids carry no dots, because DVC addresses params by dotted paths, and are so short that what is
+# named after several of them is still a file's name.
 ID_PATTERN = r"^[A-Za-z0-9]+([_-][A-Za-z0-9]+)*$"
-Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
+Id = Annotated[str, StringConstraints(pattern=ID_PATTERN, max_length=64)]

@@ -169,10 +169,17 @@ def roots_of(raw: Path) -> tuple[Path, ...]:
 
 
 def find(names: Iterable[str], roots: Iterable[Path]) -> Path | None:
-    """Return the first of ``names`` in one of ``roots``; absolute paths stand for themselves."""
+    """Return the first of ``names`` in one of ``roots``; absolute paths stand for themselves.
+
+    Raises:
+        UserError: it is a pipe or the like, which could keep its reader waiting for ever.
+    """
     roots = tuple(roots)
     candidates = (root / name for name in names for root in roots)
-    return next((path for path in candidates if path.exists()), None)
+    found = next((path for path in candidates if path.exists()), None)
+    if found and not (found.is_file() or found.is_dir()):
+        raise UserError(f"{found}: neither a file nor a folder")
+    return found
 
 
 def missing(names: Iterable[str], roots: tuple[Path, ...]) -> str:
@@ -190,6 +197,9 @@ def folder_files(
     Args:
         path: the folder.
         leave_out: names of files, without folders, that are passed over.
+
+    Raises:
+        UserError: one of them is a pipe or the like.
     """
     files, folders = {}, set()
     # Links are followed: it is the user's own folder, and large sets are often linked into place.
@@ -200,6 +210,9 @@ def folder_files(
         folders |= {f"{inner}{name}" for name in subfolders}
         for name in filter(_is_data, set(names) - leave_out):
             files[f"{inner}{name}"] = f"{parent}/{name}"
+    for name, file in files.items():
+        if not os.path.isfile(file) and os.path.exists(file):  # noqa: PTH110, PTH113
+            raise UserError(f"{path}/{name}: not a regular file")
     return dict(sorted(files.items())), frozenset(folders)
 
 

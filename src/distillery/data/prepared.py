@@ -14,6 +14,7 @@ import torch
 from pyarrow import csv
 from torch import Tensor
 
+from distillery.core.columns import require_columns
 from distillery.core.errors import DamagedArtifact, UserError
 from distillery.data.info import DataSetInfo, Part, part_file, stream_file
 from distillery.data.stored import StoredImages
@@ -89,6 +90,7 @@ def load(prepared: Artifact, part: Part, index: np.ndarray | None = None) -> Ima
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         if file.metadata.num_rows != count:
             raise DamagedArtifact(f"{path}: {file.metadata.num_rows} images instead of {count}")
+        require_columns(path, file.schema_arrow.names, ("label",))
         labels = file.read(columns=["label"])["label"].to_numpy()[index].astype(np.int64)
         images = (
             _in_memory(file, path, index, info.shape)
@@ -135,6 +137,7 @@ def load_training(
     """
     path = split.file(f"{part}.csv")
     table = csv.read_csv(path)
+    require_columns(path, table.column_names, ("index", "label"))
     if not len(table):
         raise UserError(f"{path}: no images; set data.split.validation_fraction above 0")
     images = load(prepared, "train", table["index"].to_numpy())

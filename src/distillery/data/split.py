@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
+from distillery.core.columns import read_columns
 from distillery.core.errors import UserError
 from distillery.core.randomness import generator, seed_for
 from distillery.data.info import DataSetInfo, part_file
@@ -28,7 +28,7 @@ def run(work: Workspace) -> None:
     """
     settings = Settings.model_validate(work.run.settings)
     prepared = work.inputs["prepared"]
-    column = pq.read_table(prepared.file(part_file("train")), columns=["label"])["label"]
+    column = read_columns(prepared.file(part_file("train")), ("label",))["label"]
     labels = column.to_numpy().astype(np.int64)
     train, validation = divide(labels, settings, DataSetInfo.load(prepared).classes)
     for name, index in (("train", train), ("validation", validation)):

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from distillery.core.columns import as_column, as_matrix
+from distillery.core.columns import as_column, as_matrix, read_columns
 from distillery.core.errors import UserError
 from distillery.core.settings import FrozenModel
 from distillery.data.info import DataSetInfo, Part, part_file
@@ -75,7 +75,7 @@ def run(work: Workspace) -> None:
 
 def read(extracted: Artifact, part: Part) -> Features:
     """Read what a run of this stage says of a part."""
-    table = pq.read_table(extracted.file(part_file(part)), page_checksum_verification=True)
+    table = read_columns(extracted.file(part_file(part)), ("label", "embedding"))
     return Features(table["label"].to_numpy(), as_matrix(table["embedding"]))
 
 

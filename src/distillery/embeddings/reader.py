@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from distillery.core.columns import as_matrix
+from distillery.core.columns import as_matrix, require_columns
 from distillery.core.errors import DamagedArtifact
 from distillery.embeddings.embed import Settings
 from distillery.embeddings.slots import slot_name, views_of
@@ -122,6 +122,7 @@ class EmbeddingCache:
 
     def _views(self, path: Path, number: int, file: pq.ParquetFile) -> Tensor:
         """Return the views (N,) of a slot, if they are those of the right images."""
+        require_columns(path, file.schema_arrow.names, ("index", *_OUTPUTS))
         others = [name for name in file.schema_arrow.names if name not in _OUTPUTS]
         table = file.read(others, use_threads=False)
         if not np.array_equal(table["index"].to_numpy(), self._index):

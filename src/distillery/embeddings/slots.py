@@ -94,8 +94,12 @@ def views_of(table: pa.Table, augmentation: Augmentation, shape: tuple[int, int]
         shape: height and width of the images, for random boxes.
 
     Raises:
-        DamagedArtifact: the boxes are not those that are drawn from their numbers.
+        DamagedArtifact: columns are missing, or the boxes are not those that are drawn from their
+            numbers.
     """
+    needed = ("crop_top", "crop_left", "flip") if augmentation.kind == "crop" else ("view",)
+    if missing := [name for name in needed if name not in table.column_names]:
+        raise DamagedArtifact(f"lacks the column {', '.join(missing)}")
     columns = {
         name: torch.from_numpy(table[name].to_numpy().copy())
         for name in table.column_names
@@ -108,7 +112,9 @@ def views_of(table: pa.Table, augmentation: Augmentation, shape: tuple[int, int]
     views = columns["view"]
     drawn = _columns(views, crop_parameters(views, augmentation, shape))
     for name, values in drawn.items():
-        if not np.array_equal(values.to_numpy(zero_copy_only=False), columns[name].numpy()):
+        if name not in columns or not np.array_equal(
+            values.to_numpy(zero_copy_only=False), columns[name].numpy()
+        ):
             raise DamagedArtifact(f"{name}: differs from the boxes that are drawn from the views")
     return views
 

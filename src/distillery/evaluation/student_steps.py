@@ -128,28 +128,63 @@ def rebuild(
         info: of its whole data set.
         device: where to compute.
     """
-    trained, training = inputs["network"], settings.training
+    trained = inputs["network"]
     trained_with = inputs_of_training(inputs)
     sources, cached_as = _teachers(trained_with)
     # Random boxes can have another size than the whole images that are classified.
     side = settings.augmentation.output_side(info.shape[0])
     spec, *specs = (describe_trained(network, info, side) for network in (trained, *sources))
-    live = [] if cached_as else [load(source, info, device) for source in sources]
-    needs_heads = bool(cached_as) and "classifier" in methods.load(settings.method).needs
-    heads = [load(source, info, device).head for source in sources if needs_heads]
-    teachers = [Teacher(*each) for each in zip_longest(specs, live, heads)]
-    labels = _labels(trained_with["split"])
-    student = load(trained, info, device).requires_grad_(True)
+    networks = [None] * len(sources)
+    if cached_as is None or "classifier" in methods.load(settings.method).needs:
+        networks = [load(source, info, device) for source in sources]  # type: ignore[misc]
+    return steps_of(
+        load(trained, info, device).requires_grad_(True),
+        settings,
+        spec,
+        list(zip(specs, networks, strict=True)),
+        cached_as,
+        _labels(trained_with["split"]),
+        architecture_of(trained).seen(info),
+        device,
+    )
 
-    seen = architecture_of(trained).seen(info)
+
+def steps_of(
+    student: Classifier,
+    settings: DistillationSettings,
+    spec: ModelSpec,
+    taught_by: Sequence[tuple[ModelSpec, Classifier | None]],
+    cached_as: torch.dtype | None,
+    labels: Tensor,
+    info: DataSetInfo,
+    device: torch.device,
+) -> StudentSteps:
+    """Return the training step of a student.
+
+    Args:
+        student: the network that is trained, on the device.
+        settings: what it is trained with.
+        spec: its shape.
+        taught_by: shapes of its teachers, and the teachers where they or their heads are needed.
+        cached_as: how outputs of the teachers are stored; None if the teachers are run.
+        labels: (n,) int64 on the CPU, of the training set.
+        info: of the data set, as the student sees it.
+        device: where to compute.
+    """
+    specs = [described for described, _ in taught_by]
+    networks = [network for _, network in taught_by if network is not None]
+    live = [] if cached_as else networks
+    heads = [network.head for network in networks] if cached_as else []
+    teachers = [Teacher(*each) for each in zip_longest(specs, live, heads)]
 
     def ready(settings: DistillationSettings, teachers: Sequence[Teacher]) -> Distiller:
-        distiller = assemble(student, settings, spec, teachers, labels, seen)
+        distiller = assemble(student, settings, spec, teachers, labels, info)
         return distiller.to(device).to(memory_format=torch.channels_last).train()
 
     distiller = ready(settings, teachers)
     distiller.finish_pretraining()
     plain = ready(settings.model_copy(update=_CROSS_ENTROPY), [])
+    training = settings.training
     batch = _batch(labels, training, settings.seed, device)
     images = noise(spec, len(batch.labels), device)
     teach: Teach = partial(run_teachers, live, method=distiller.method)

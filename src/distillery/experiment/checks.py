@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import product, starmap
 from typing import Any
 
+from distillery.core.conditions import why_idle
 from distillery.core.errors import UnknownName, UserError
 from distillery.core.settings import FrozenModel
 from distillery.evaluation import registry as protocols
@@ -52,7 +53,7 @@ def check(experiment: Experiment) -> None:
         protocol_options(name, chosen)
     for number, claim in enumerate(experiment.report.claims):
         _require_comparable(("report", "claims", number), experiment, claim)
-    if "ce" in experiment.methods:
+    if "ce" in experiment.methods or "baseline" in experiment.report.model_fields_set:
         baseline = experiment.report.baseline
         _require_known(("report", "baseline"), "method entry", baseline, experiment.methods)
 
@@ -63,9 +64,17 @@ def method_options(method: str, options: Mapping[str, Any], path: KeyPath) -> Fr
 
 
 def protocol_options(name: str, entry: ProtocolEntry) -> Any:
-    """Return the validated options of an evaluation protocol; a mistake is a ``ParamsError``."""
-    protocol = protocols.load(entry.protocol or name)
-    return validated(protocol.Options, entry.options, ("protocols", name, "options"))
+    """Return the validated options of an evaluation protocol.
+
+    Raises:
+        ParamsError: one of them is wrong, or has no effect beside the others.
+    """
+    protocol, path = protocols.load(entry.protocol or name), ("protocols", name, "options")
+    options = validated(protocol.Options, entry.options, path)
+    for option in entry.options:
+        if why := why_idle(options, option):
+            raise ParamsError((*path, option), f"has no effect: {why}")
+    return options
 
 
 def _architectures(experiment: Experiment) -> Iterator[tuple[KeyPath, str]]:

@@ -91,7 +91,7 @@ def _has(content: Any, part: str | int) -> bool:
     return isinstance(content, dict) and part in content
 
 
-def format_problem(file: Path, path: KeyPath, message: str) -> str:
+def format_problem(file: Path | str, path: KeyPath, message: str) -> str:
     """Return the one line that names file, key path and problem."""
     keys = ""
     for part in path:

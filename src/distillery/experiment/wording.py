@@ -21,6 +21,10 @@ _PATTERNS = {
 }
 
 
+# Of what was found, in characters.
+_LONGEST = 100
+
+
 def _counted(number: int) -> str:
     return f"{number} entry" if number == 1 else f"{number} entries"
 
@@ -34,6 +38,7 @@ _EXPECTED: dict[str, Callable[[Context], str]] = {
     "greater_than": lambda context: f"must be above {context['gt']}",
     "less_than_equal": lambda context: f"must be at most {context['le']}",
     "less_than": lambda context: f"must be below {context['lt']}",
+    "string_too_long": lambda context: f"must have at most {context['max_length']} characters",
     "too_short": lambda context: f"needs at least {_counted(context['min_length'])}",
     "too_long": lambda context: f"takes at most {_counted(context['max_length'])}",
     "dict_type": lambda _: _MAPPING,
@@ -92,4 +97,7 @@ def shown(value: Any) -> str:
         return "nothing"
     if isinstance(value, dict):
         return "keys with values"
-    return "a list" if isinstance(value, list) else repr(value)
+    if isinstance(value, list):
+        return "a list"
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Context, Method, Pretraining, Weights
+from distillery.methods.base import Batch, Context, Method, Paper, Pretraining, Weights
 from distillery.methods.parts.heads import Regressor, regressible
 from distillery.methods.parts.matching import Mismatch, pair_stages
 from distillery.methods.parts.precision import upcast
@@ -37,6 +37,11 @@ class ActivationBoundary(Method):
     """
 
     title = "AB"
+    paper = Paper("Heo et al.", "AAAI", 2019, "1811.03233")
+    kind = "feature"
+    disagreement = (
+        "torchdistill leaves the factor 3/1000 out; with it, as the authors and RepDistiller."
+    )
     source = "Heo et al. 2019; 30 epochs of initialisation with weight 1 from RepDistiller"
     needs = frozenset({"preactivations"})
     weights = Weights(method=0.0)

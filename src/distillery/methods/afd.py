@@ -11,7 +11,7 @@ from torch import Tensor
 
 from distillery.core.log_names import ATTENTION, ENTROPY, LAYER_ENTROPY
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Context, Losses, Method, Weights
+from distillery.methods.base import Batch, Context, Losses, Method, Paper, Weights
 from distillery.methods.parts.attention import (
     LayerAttention,
     Reading,
@@ -48,6 +48,8 @@ class AFD(Method):
     """
 
     title = "AFD"
+    paper = Paper("Ji et al.", "AAAI", 2021, "2102.02973")
+    kind = "feature"
     source = "Ji et al. 2021; weights 200 + 0.9 KD and dimension 128 from the authors' code"
     needs = frozenset({"blocks"})
     weights = Weights(kd=0.9, method=200.0)

@@ -6,7 +6,7 @@ from pydantic import Field
 from torch import Tensor
 
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Context, Method, Weights
+from distillery.methods.base import Batch, Context, Method, Paper, Weights
 from distillery.methods.parts.matching import pair_stages
 from distillery.methods.parts.pooling import activation_map, to_same_size
 from distillery.methods.parts.precision import upcast
@@ -27,6 +27,12 @@ class AttentionTransfer(Method):
     """
 
     title = "AT"
+    paper = Paper("Zagoruyko & Komodakis", "ICLR", 2017, "1612.03928")
+    kind = "feature"
+    disagreement = (
+        "torchdistill's `paper` mode takes lengths; mean squares, as the authors' code, "
+        "RepDistiller and mdistiller."
+    )
     source = "Zagoruyko & Komodakis 2017; p = 2 and weight 1000 from RepDistiller"
     needs = frozenset({"features"})
     weights = Weights(method=1000.0)

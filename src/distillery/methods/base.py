@@ -29,6 +29,17 @@ Need = Literal[
     "classifier",
 ]
 CACHED: frozenset[Need] = frozenset({"logits", "embedding", "classifier"})
+Kind = Literal["response", "feature", "relation", "contrastive"]
+
+
+class Paper(NamedTuple):
+    """Where a method was published."""
+
+    authors: str
+    venue: str
+    year: int
+    arxiv: str = ""
+    """Number in arXiv, if it was found."""
 
 
 class Weights(FrozenModel):
@@ -123,6 +134,12 @@ class Method(nn.Module):
     """Name in tables and figures."""
     source: ClassVar[str]
     """Where the method was published, and where its defaults come from."""
+    paper: ClassVar[Paper | None] = None
+    """The paper that proposed it; None for baselines."""
+    kind: ClassVar[Kind | None] = None
+    """What is distilled, after the surveys' main division; None without a teacher."""
+    disagreement: ClassVar[str] = ""
+    """What references disagree about, and on which side this one is."""
     needs: ClassVar[frozenset[Need]] = frozenset()
     """What both networks have to supply beside the student's logits; ``classifier`` is the
     teacher's alone."""

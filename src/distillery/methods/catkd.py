@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Method, Weights
+from distillery.methods.base import Batch, Method, Paper, Weights
 from distillery.methods.parts.precision import upcast
 from distillery.models.base import Outputs
 from distillery.models.resizing import pool_to
@@ -28,6 +28,11 @@ class CATKD(Method):
     """
 
     title = "CAT-KD"
+    paper = Paper("Guo et al.", "CVPR", 2023, "2304.12777")
+    kind = "feature"
+    disagreement = (
+        "The authors drop the classifier's bias of both networks; it stays here, outside the maps."
+    )
     source = (
         "Guo et al. 2023; two positions a side, no normalisation and weight 0.7 "
         "(resnet56 -> resnet20) from the authors' configs"

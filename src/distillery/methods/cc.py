@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from distillery.core.conditions import OnlyWith
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Context, Method, Weights
+from distillery.methods.base import Batch, Context, Method, Paper, Weights
 from distillery.methods.parts.precision import upcast
 from distillery.models.base import Outputs
 
@@ -33,6 +34,13 @@ class CorrelationCongruence(Method):
     """
 
     title = "CC"
+    paper = Paper("Peng et al.", "ICCV", 2019, "1904.01802")
+    kind = "relation"
+    disagreement = (
+        "RepDistiller multiplies neighbouring differences, torchdistill compares kernel matrices "
+        "without squaring the norm; the first by default, the second squared as `variant: "
+        "kernel`."
+    )
     source = "Peng et al. 2019; variant, dimension and weight 0.02 from RepDistiller"
     needs = frozenset({"embedding"})
     weights = Weights(method=0.02)
@@ -45,9 +53,9 @@ class CorrelationCongruence(Method):
         """RepDistiller's product of neighbouring differences, or the paper's kernel matrices."""
         dim: int = Field(default=128, ge=1)
         """Dimension of both embeddings."""
-        gamma: float = Field(default=0.4, gt=0)
+        gamma: Annotated[float, OnlyWith("variant", "kernel")] = Field(default=0.4, gt=0)
         """Of ``kernel``: the kernel is exp(-gamma * squared distance)."""
-        order: int = Field(default=2, ge=1)
+        order: Annotated[int, OnlyWith("variant", "kernel")] = Field(default=2, ge=1)
         """Of ``kernel``: degree of the Taylor polynomial."""
 
     def __init__(self, options: Options, context: Context) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from distillery.core.errors import UserError
 from distillery.core.randomness import torch_generator
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Context, Method, Weights
+from distillery.methods.base import Batch, Context, Method, Paper, Weights
 from distillery.methods.parts.heads import SphereHead
 from distillery.methods.parts.nce import Block, Scores, mean_exponential, nce_loss, scores_of
 from distillery.models.base import Outputs
@@ -32,6 +32,8 @@ class CRD(Method):
     """
 
     title = "CRD"
+    paper = Paper("Tian et al.", "ICLR", 2020, "1910.10699")
+    kind = "contrastive"
     source = "Tian et al. 2020; K, temperature, momentum and weight from RepDistiller"
     needs = frozenset({"embedding"})
     weights = Weights(method=0.8)

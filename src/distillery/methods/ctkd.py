@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Context, Losses, Method, Weights
+from distillery.methods.base import Batch, Context, Losses, Method, Paper, Weights
 from distillery.methods.parts.precision import upcast
 from distillery.methods.parts.similarity import row_divergence
 from distillery.models.base import Outputs
@@ -30,6 +30,9 @@ class CTKD(Method):
     """
 
     title = "CTKD"
+    paper = Paper("Li et al.", "AAAI", 2023, "2211.16231")
+    kind = "response"
+    disagreement = "LSKD's copy swaps its two KL classes; as the authors."
     source = "Li et al. 2023; weights 0.1 CE + 0.9, range 20 and 10 loops from the authors' code"
     needs = frozenset({"logits"})
     weights = Weights(ce=0.1, method=0.9)

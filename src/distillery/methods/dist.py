@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Method, Weights
+from distillery.methods.base import Batch, Method, Paper, Weights
 from distillery.methods.parts.precision import upcast
 from distillery.models.base import Outputs
 
@@ -28,6 +28,9 @@ class DIST(Method):
     """
 
     title = "DIST"
+    paper = Paper("Huang et al.", "NeurIPS", 2022, "2205.10536")
+    kind = "response"
+    disagreement = "torchdistill clamps the lengths, a difference of 1e-6; as the authors."
     source = "Huang et al. 2022; T = 4 and weight 2 from the authors' CIFAR settings"
     needs = frozenset({"logits"})
     weights = Weights(method=2.0)

@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Method, Weights
+from distillery.methods.base import Batch, Method, Paper, Weights
 from distillery.methods.parts.precision import upcast
 from distillery.methods.parts.schedule import warmup_share
 from distillery.methods.parts.similarity import other_classes, row_divergence
@@ -26,6 +26,8 @@ class DKD(Method):
     """
 
     title = "DKD"
+    paper = Paper("Zhao et al.", "CVPR", 2022, "2203.08679")
+    kind = "response"
     source = "Zhao et al. 2022; weight 1, beta 8, T = 4 and 20 epochs of warm-up from mdistiller"
     needs = frozenset({"logits"})
     weights = Weights(ce=1.0, method=1.0)

@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Context, Method, Weights
+from distillery.methods.base import Batch, Context, Method, Paper, Weights
 from distillery.methods.parts.heads import Regressor, regressible
 from distillery.methods.parts.matching import Mismatch, pair_stages
 from distillery.methods.parts.precision import upcast
@@ -26,6 +26,9 @@ class FitNet(Method):
     """
 
     title = "FitNet"
+    paper = Paper("Romero et al.", "ICLR", 2015, "1412.6550")
+    kind = "feature"
+    disagreement = "The paper trains in two stages; in one, as RepDistiller and mdistiller."
     source = "Romero et al. 2015; regressor, hint layer 2 and weight 100 from RepDistiller"
     needs = frozenset({"features"})
     weights = Weights(method=100.0)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from distillery.core.errors import UserError
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Context, Method, Weights
+from distillery.methods.base import Batch, Context, Method, Paper, Weights
 from distillery.methods.parts.contrast import info_nce
 from distillery.methods.parts.precision import upcast
 from distillery.models.base import ModelSpec, Outputs
@@ -49,6 +49,8 @@ class FSECD(Method):
     """
 
     title = "FSECD"
+    paper = Paper("Ye, Chen and Lai", "J. South China Univ. of Technology", 2023)
+    kind = "contrastive"
     source = "after Ye et al. 2023: a reconstruction; temperature and weight by our own trials"
     needs = frozenset({"logits", "embedding"})
     weights = Weights(method=2)

@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Context, Method, Pretraining, Weights
+from distillery.methods.base import Batch, Context, Method, Paper, Pretraining, Weights
 from distillery.methods.parts.matching import Mismatch, pair_stages, require_equal_channels
 from distillery.methods.parts.pooling import to_same_size
 from distillery.methods.parts.precision import upcast
@@ -34,6 +34,13 @@ class FSP(Method):
     """
 
     title = "FSP"
+    paper = Paper("Yim et al.", "CVPR", 2017)
+    kind = "relation"
+    disagreement = (
+        "RepDistiller's script names weight 50, which its code never multiplies by, torchdistill "
+        "pools by maximum and does not square; mean pools, squares and 50, `pretraining_weight: "
+        "1` for the code."
+    )
     source = "Yim et al. 2017; 30 epochs of initialisation with weight 50 from RepDistiller"
     needs = frozenset({"features"})
     weights = Weights(method=0.0)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from distillery.core.conditions import OnlyWith
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Context, Method, Pretraining, Weights
+from distillery.methods.base import Batch, Context, Method, Paper, Pretraining, Weights
 from distillery.methods.parts.pooling import activation_map, to_same_size
 from distillery.methods.parts.precision import upcast
 from distillery.models.base import Outputs
@@ -35,6 +36,12 @@ class FactorTransfer(Method):
     """
 
     title = "FT"
+    paper = Paper("Kim et al.", "NeurIPS", 2018, "1802.04977")
+    kind = "feature"
+    disagreement = (
+        "RepDistiller collapses channels, the paper and torchdistill compare whole factors; the "
+        "first by default, the second as `factor: whole`."
+    )
     source = "Kim et al. 2018; factor, 30 epochs at rate 0.01 and weight 200 from RepDistiller"
     needs = frozenset({"features"})
     weights = Weights(method=200.0)
@@ -46,7 +53,7 @@ class FactorTransfer(Method):
         """What of the factors is compared: their activation map, or all of them."""
         rate: float = Field(default=0.5, gt=0)
         """k, channels of the factor over channels of the teacher's map."""
-        power: int = Field(default=2, ge=1)
+        power: Annotated[int, OnlyWith("factor", "map")] = Field(default=2, ge=1)
         """Of ``map``: p, the power to which factors are raised."""
         distance_power: int = Field(default=1, ge=1)
         """q, the power of the differences: 1 for absolute, 2 for squared ones."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from distillery.methods.base import Batch, Context, Method, Weights
+from distillery.methods.base import Batch, Context, Method, Paper, Weights
 from distillery.methods.parts.precision import upcast
 from distillery.models.base import Outputs
 
@@ -25,6 +25,12 @@ class ICKD(Method):
     """
 
     title = "ICKD"
+    paper = Paper("Liu et al.", "ICCV", 2021, "2202.03680")
+    kind = "relation"
+    disagreement = (
+        "torchdistill and the authors' ImageNet code divide once more by the batch; as the "
+        "authors' CIFAR code."
+    )
     source = "Liu et al. 2021; weight 2.5 from the authors' README (their script has 4)"
     needs = frozenset({"last_map"})
     weights = Weights(ce=1.0, method=2.5)

@@ -26,6 +26,7 @@ class InBatchContrast(Method):
     """
 
     title = "In-batch contrast"
+    kind = "contrastive"
     source = "van den Oord et al. 2018; heads, temperature and weight as CRD (Tian et al. 2020)"
     needs = frozenset({"embedding"})
     weights = Weights(method=0.8)

@@ -6,7 +6,7 @@ from pydantic import Field
 from torch import Tensor
 
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Method, Weights
+from distillery.methods.base import Batch, Method, Paper, Weights
 from distillery.methods.parts.similarity import row_divergence
 from distillery.models.base import Outputs
 
@@ -18,6 +18,8 @@ class KD(Method):
     """
 
     title = "KD"
+    paper = Paper("Hinton et al.", "arXiv", 2015, "1503.02531")
+    kind = "response"
     source = "Hinton et al. 2015; weights 0.1 CE + 0.9 KD and T = 4 from RepDistiller"
     needs = frozenset({"logits"})
     weights = Weights(ce=0.1, kd=0.0, method=0.9)

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Context, Method, Weights
+from distillery.methods.base import Batch, Context, Method, Paper, Weights
 from distillery.methods.parts.matching import Mismatch, pair_stages, require_equal_channels
 from distillery.methods.parts.precision import upcast
 from distillery.models.base import ModelSpec, Outputs
@@ -51,6 +51,9 @@ class KDSVD(Method):
     """
 
     title = "KDSVD"
+    paper = Paper("Lee et al.", "ECCV", 2018, "1807.06819")
+    kind = "relation"
+    disagreement = "mdistiller reshapes maps to channels * rows by columns; as RepDistiller."
     source = "Lee et al. 2018; k = 1 and weight 1 from RepDistiller"
     needs = frozenset({"features"})
     weights = Weights(method=1.0)

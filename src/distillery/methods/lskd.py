@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 from torch import Tensor
 
+from distillery.core.conditions import OnlyWith
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Context, Method, Weights
+from distillery.methods.base import Batch, Context, Method, Paper, Weights
 from distillery.methods.dkd import DKD
 from distillery.methods.kd import KD
 from distillery.methods.parts.precision import upcast
@@ -31,6 +32,8 @@ class LSKD(Method):
     """
 
     title = "LSKD"
+    paper = Paper("Sun et al.", "CVPR", 2024, "2403.01427")
+    kind = "response"
     source = "Sun et al. 2024; weights 0.1 CE + 9 KD and T = 2 from the authors' code"
     needs = frozenset({"logits"})
     weights = Weights(ce=0.1, kd=0.0, method=9.0)
@@ -42,11 +45,11 @@ class LSKD(Method):
         """The method that learns from the standardised logits."""
         temperature: float = Field(default=2.0, gt=0)
         """T of the base, in units of the standard deviation."""
-        alpha: float = Field(default=1.0, ge=0)
+        alpha: Annotated[float, OnlyWith("base", "dkd")] = Field(default=1.0, ge=0)
         """Of DKD: weight of the true class against the rest."""
-        beta: float = Field(default=8.0, ge=0)
+        beta: Annotated[float, OnlyWith("base", "dkd")] = Field(default=8.0, ge=0)
         """Of DKD: weight of the other classes."""
-        warmup_epochs: int = Field(default=20, ge=0)
+        warmup_epochs: Annotated[int, OnlyWith("base", "dkd")] = Field(default=20, ge=0)
         """Of DKD: epochs until the loss has its full weight."""
 
     def __init__(self, options: Options, context: Context) -> None:

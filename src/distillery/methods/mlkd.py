@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
+from distillery.core.conditions import NotWith
 from distillery.core.randomness import seed_for
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Context, Method, Weights
+from distillery.methods.base import Batch, Context, Method, Paper, Weights
 from distillery.methods.parts.precision import upcast
 from distillery.methods.parts.similarity import row_divergence
 from distillery.models.base import Outputs
@@ -34,6 +37,9 @@ class MLKD(Method):
     """
 
     title = "MLKD"
+    paper = Paper("Jin et al.", "CVPR", 2023)
+    kind = "response"
+    disagreement = "The released code differs from the paper in places; as released."
     source = "Jin et al. 2023; weights 0.1 CE + 0.9, T = 4 with 3, 5, 2, 6 from the released code"
     needs = frozenset({"logits"})
     weights = Weights(ce=0.1, method=1.0)
@@ -43,7 +49,7 @@ class MLKD(Method):
     class Options(FrozenModel):
         """Hyperparameters of MLKD."""
 
-        temperature: float = Field(default=4.0, gt=0)
+        temperature: Annotated[float, NotWith("distillation_weight", 0)] = Field(default=4.0, gt=0)
         """The first temperature; 1 on ImageNet."""
         distillation_weight: float = Field(default=0.9, ge=0)
         """Weight of all distillation terms; 0.5 on ImageNet."""

@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Method, Weights
+from distillery.methods.base import Batch, Method, Paper, Weights
 from distillery.methods.parts.precision import upcast
 from distillery.methods.parts.similarity import other_classes
 from distillery.models.base import Outputs
@@ -28,6 +28,9 @@ class NKD(Method):
     """
 
     title = "NKD"
+    paper = Paper("Yang et al.", "ICCV", 2023, "2303.13005")
+    kind = "response"
+    disagreement = "SDD's copy keeps the target class in the second term; as the authors."
     source = "Yang et al. 2023; T = 1 and gamma 1.5 (ImageNet) from the authors' code"
     needs = frozenset({"logits"})
     weights = Weights(ce=1.0, method=1.0)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Context, Method, Weights
+from distillery.methods.base import Batch, Context, Method, Paper, Weights
 from distillery.methods.parts.matching import pair_stages
 from distillery.methods.parts.pooling import to_same_size
 from distillery.methods.parts.precision import upcast
@@ -32,6 +32,8 @@ class NST(Method):
     """
 
     title = "NST"
+    paper = Paper("Huang & Wang", "arXiv", 2017, "1707.01219")
+    kind = "feature"
     source = "Huang & Wang 2017; polynomial kernel and weight 50 from RepDistiller"
     needs = frozenset({"features"})
     weights = Weights(method=50.0)

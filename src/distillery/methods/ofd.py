@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from distillery.core.errors import UserError
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Context, Method, Weights
+from distillery.methods.base import Batch, Context, Method, Paper, Weights
 from distillery.methods.parts.matching import Mismatch, require_equal_stages
 from distillery.methods.parts.precision import upcast
 from distillery.models.base import ModelSpec, Outputs
@@ -42,6 +42,12 @@ class OFD(Method):
     """
 
     title = "OFD"
+    paper = Paper("Heo et al.", "ICCV", 2019, "1904.01866")
+    kind = "feature"
+    disagreement = (
+        "The authors keep the teacher in training mode, so that its statistics drift; it is in "
+        "evaluation mode here."
+    )
     source = "Heo et al. 2019; weight 1e-3 for CIFAR (1e-4 for ImageNet) as in mdistiller"
     needs = frozenset({"preactivations"})
     weights = Weights(method=1e-3)

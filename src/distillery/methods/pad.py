@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Context, Method, Pretraining, Weights
+from distillery.methods.base import Batch, Context, Method, Paper, Pretraining, Weights
 from distillery.methods.parts.matching import Mismatch
 from distillery.methods.parts.precision import upcast
 from distillery.models.base import ModelSpec, Outputs
@@ -28,6 +28,8 @@ class PAD(Method):
     """
 
     title = "PAD-L2"
+    paper = Paper("Zhang et al.", "ECCV", 2020, "2008.01458")
+    kind = "feature"
     source = (
         "Zhang et al. 2020 as torchdistill has it: weights 1 and its two stages, there for ImageNet"
     )

@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Method, Weights
+from distillery.methods.base import Batch, Method, Paper, Weights
 from distillery.methods.parts.precision import upcast
 from distillery.models.base import Outputs
 
@@ -23,6 +23,8 @@ class PKT(Method):
     """
 
     title = "PKT"
+    paper = Paper("Passalis & Tefas", "ECCV", 2018, "1803.10837")
+    kind = "relation"
     source = "Passalis & Tefas 2018; weight 30000 from RepDistiller"
     needs = frozenset({"embedding"})
     weights = Weights(method=30000.0)

@@ -9,7 +9,7 @@ from distillery.core import registry
 from distillery.methods.base import Method
 
 _PACKAGE, _KIND = "distillery.methods", "method"
-_NOT_METHODS = ("base", "catalogue", "registry")
+_NOT_METHODS = ("base", "registry")
 
 
 def names() -> list[str]:

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Context, Method, Weights
+from distillery.methods.base import Batch, Context, Method, Paper, Weights
 from distillery.methods.parts.matching import require_equal_stages
 from distillery.methods.parts.precision import upcast
 from distillery.methods.parts.schedule import warmup_share
@@ -37,6 +37,8 @@ class ReviewKD(Method):
     """
 
     title = "ReviewKD"
+    paper = Paper("Chen et al.", "CVPR", 2021, "2104.09044")
+    kind = "feature"
     source = "Chen et al. 2021; weight 1 and warm-up over 20 epochs from the authors' scripts"
     needs = frozenset({"embedding", "features", "preactivations"})
     weights = Weights(method=1.0)

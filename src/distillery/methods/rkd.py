@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Method, Weights
+from distillery.methods.base import Batch, Method, Paper, Weights
 from distillery.methods.parts.precision import upcast
 from distillery.methods.parts.similarity import squared_distances
 from distillery.models.base import Outputs
@@ -31,6 +31,8 @@ class RKD(Method):
     """
 
     title = "RKD"
+    paper = Paper("Park et al.", "CVPR", 2019, "1904.05068")
+    kind = "relation"
     source = "Park et al. 2019; factors 25 and 50 and weight 1 from RepDistiller"
     needs = frozenset({"embedding"})
     weights = Weights(method=1.0)

@@ -16,6 +16,7 @@ import torch
 from pydantic import Field, StrictInt, model_validator
 from torch import Tensor
 
+from distillery.core.conditions import NotWith
 from distillery.core.errors import UserError
 from distillery.core.log_names import (
     ATTENTION,
@@ -24,7 +25,7 @@ from distillery.core.log_names import (
     LAYER_ENTROPY,
 )
 from distillery.methods.afd import AFD
-from distillery.methods.base import Context, Weights
+from distillery.methods.base import Context, Paper, Weights
 from distillery.methods.parts.attention import LayerAttention, Reading, entropy, read, thinned
 from distillery.methods.parts.pooling import soft_pool_to
 from distillery.models.base import ModelSpec
@@ -59,6 +60,8 @@ class RTK(AFD):
     """
 
     title = "RTK"
+    paper = Paper("Yang, Kao and Huang", "arXiv", 2022, "2206.12788")
+    kind = "feature"
     source = "after Yang et al. 2022: a reconstruction; weights, dimension and schedule of AFD"
     weights = Weights(kd=0.9, method=200.0)
 
@@ -68,16 +71,16 @@ class RTK(AFD):
         k: Count | Share | Literal["all"] = 0.5
         """How many teacher layers are distilled in a step: a number, a share of them below 1,
         rounded up, or `all`."""
-        anneal: float = Field(default=0.0, ge=0, le=1)
+        anneal: Annotated[float, NotWith("k", "all")] = Field(default=0.0, ge=0, le=1)
         """Share of the epochs over which the number falls linearly from all layers to k."""
         orientation: Literal["teacher-query", "student-query"] = "teacher-query"
         """Which network's layers ask, and which have the keys; the softmax is over the keys."""
-        masking: Literal["zero", "renormalise"] = "zero"
+        masking: Annotated[Literal["zero", "renormalise"], NotWith("k", "all")] = "zero"
         """Unselected teacher layers get no weight, or, with student queries, no part in the softmax
         either."""
-        relevance: Reduce = "max"
+        relevance: Annotated[Reduce, NotWith("k", "all")] = "max"
         """How the scores of a teacher layer become its relevance."""
-        scope: Scope = "batch"
+        scope: Annotated[Scope, NotWith("k", "all")] = "batch"
         """Whether all samples of a batch share the selection, by mean relevance, or each has its
         own."""
         pool: Pool = "softpool"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
+from distillery.core.conditions import OnlyWith
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Method, Weights
+from distillery.methods.base import Batch, Method, Paper, Weights
 from distillery.methods.dkd import dkd_divergences
 from distillery.methods.parts.precision import upcast
 from distillery.methods.parts.schedule import warmup_share
@@ -31,6 +32,8 @@ class SDD(Method):
     """
 
     title = "SDD"
+    paper = Paper("Wei et al.", "CVPR", 2024, "2403.13512")
+    kind = "response"
     source = "Wei et al. 2024; grids 1, 2 and weights 0.1 CE + 0.9 KD from the authors' configs"
     needs = frozenset({"logits", "class_maps"})
     weights = Weights(ce=0.1, method=0.9)
@@ -45,11 +48,11 @@ class SDD(Method):
         architectures differ."""
         temperature: float = Field(default=4.0, gt=0)
         """T of the base, whose loss is scaled by its square."""
-        alpha: float = Field(default=1.0, ge=0)
+        alpha: Annotated[float, OnlyWith("base", "dkd")] = Field(default=1.0, ge=0)
         """Of DKD: weight of the true class against the rest."""
-        beta: float = Field(default=8.0, ge=0)
+        beta: Annotated[float, OnlyWith("base", "dkd")] = Field(default=8.0, ge=0)
         """Of DKD: weight of the other classes."""
-        warmup_epochs: int = Field(default=20, ge=0)
+        warmup_epochs: Annotated[int, OnlyWith("base", "dkd")] = Field(default=20, ge=0)
         """Of DKD: epochs until the loss has its full weight."""
 
     def forward(self, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Tensor]:

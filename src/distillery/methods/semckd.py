@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Context, Method, Weights
+from distillery.methods.base import Batch, Context, Method, Paper, Weights
 from distillery.methods.parts.matching import Mismatch
 from distillery.methods.parts.pooling import to_same_size
 from distillery.methods.parts.precision import upcast
@@ -34,6 +34,8 @@ class SemCKD(Method):
     """
 
     title = "SemCKD"
+    paper = Paper("Chen et al.", "AAAI", 2021, "2012.03236")
+    kind = "feature"
     source = "Chen et al. 2021; weight 400 beside CE 1 and KD 1 from the authors' code; ImageNet 50"
     needs = frozenset({"features"})
     weights = Weights(ce=1.0, kd=1.0, method=400.0)

@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Context, Method, Weights
+from distillery.methods.base import Batch, Context, Method, Paper, Weights
 from distillery.methods.parts.pooling import to_same_size
 from distillery.methods.parts.precision import upcast
 from distillery.models import registry as models
@@ -31,6 +31,8 @@ class SimKD(Method):
     """
 
     title = "SimKD"
+    paper = Paper("Chen et al.", "CVPR", 2022, "2203.14001")
+    kind = "feature"
     source = "Chen et al. 2022; factor 2, weight 1 and no other term from the authors' code"
     needs = frozenset({"last_map", "classifier"})
     weights = Weights(ce=0.0, method=1.0)

@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Method, Weights
+from distillery.methods.base import Batch, Method, Paper, Weights
 from distillery.methods.parts.precision import upcast
 from distillery.methods.parts.similarity import row_divergence
 from distillery.models.base import Outputs
@@ -29,6 +29,11 @@ class SKD(Method):
     """
 
     title = "SKD"
+    paper = Paper("Jeong et al.", "CVPR", 2026)
+    kind = "relation"
+    disagreement = (
+        "A file that seems to be the authors' scales and masks otherwise; as torchdistill."
+    )
     source = "Jeong et al. 2026; T = 4, lambda 0.1 and no cross-entropy from torchdistill"
     needs = frozenset({"logits"})
     weights = Weights(ce=0.0, method=1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from distillery.methods.base import Batch, Method, Weights
+from distillery.methods.base import Batch, Method, Paper, Weights
 from distillery.methods.parts.precision import upcast
 from distillery.models.base import Outputs
 
@@ -21,6 +21,12 @@ class SimilarityPreserving(Method):
     """
 
     title = "SP"
+    paper = Paper("Tung & Mori", "ICCV", 2019, "1907.09682")
+    kind = "relation"
+    disagreement = (
+        "torchdistill scales by sums of absolute values; by lengths, as the paper, RepDistiller "
+        "and mdistiller."
+    )
     source = "Tung & Mori 2019; last map and weight 3000 from RepDistiller"
     needs = frozenset({"features"})
     weights = Weights(method=3000.0)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from distillery.core.conditions import NotWith
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Context, Method, Weights
+from distillery.methods.base import Batch, Context, Method, Paper, Weights
 from distillery.methods.parts.precision import upcast
 from distillery.methods.parts.similarity import row_divergence
 from distillery.models.base import Outputs
@@ -32,6 +35,12 @@ class SRD(Method):
     """
 
     title = "SRD"
+    paper = Paper("Miles and Mikolajczyk", "AAAI", 2024, "2303.11098")
+    kind = "feature"
+    disagreement = (
+        "Recent versions of torchdistill leave the teacher in training mode; it is in evaluation "
+        "mode here."
+    )
     source = (
         "Miles and Mikolajczyk 2024; exponent 4, weights 2 and 1 from the authors' ImageNet code"
     )
@@ -42,7 +51,7 @@ class SRD(Method):
     class Options(FrozenModel):
         """Hyperparameters of SRD."""
 
-        exponent: float = Field(default=4.0, ge=1)
+        exponent: Annotated[float, NotWith("representation_weight", 0)] = Field(default=4.0, ge=1)
         """Power of the differences; the larger, the more the largest count."""
         representation_weight: float = Field(default=2.0, ge=0)
         """Weight of the features' term."""

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Context, Method, Weights
+from distillery.methods.base import Batch, Context, Method, Paper, Weights
 from distillery.methods.parts.heads import FrozenHead
 from distillery.methods.parts.precision import upcast
 from distillery.models.base import Outputs
@@ -31,6 +31,12 @@ class SRRL(Method):
     """
 
     title = "SRRL"
+    paper = Paper("Yang et al.", "ICLR", 2021)
+    kind = "feature"
+    disagreement = (
+        "The authors connect maps, toolboxes pooled vectors; the first by default, the second as "
+        "`connector: pooled`."
+    )
     source = (
         "Yang et al. 2021; weight 1 (ImageNet) from the authors' code, 5 in cls_KD on CIFAR; the "
         "authors name (1, 1), (1, 5) and (10, 1) for the two terms, by pair"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from distillery.core.conditions import NotWith
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Context, Method, Pretraining, Weights
+from distillery.methods.base import Batch, Context, Method, Paper, Pretraining, Weights
 from distillery.methods.parts.precision import upcast
 from distillery.methods.parts.similarity import row_divergence
 from distillery.models.base import Outputs
@@ -38,6 +41,8 @@ class SSKD(Method):
     """
 
     title = "SSKD"
+    paper = Paper("Xu et al.", "ECCV", 2020, "2006.07114")
+    kind = "contrastive"
     source = "Xu et al. 2020; weights, temperatures, fractions and schedule from the authors' code"
     needs = frozenset({"logits", "embedding"})
     weights = Weights(ce=0.1, kd=0.9, method=1.0)
@@ -49,15 +54,23 @@ class SSKD(Method):
 
         transformed_weight: float = Field(default=2.7, ge=0)
         """Weight of the distillation on turned views."""
-        transformed_temperature: float = Field(default=4.0, gt=0)
+        transformed_temperature: Annotated[float, NotWith("transformed_weight", 0)] = Field(
+            default=4.0, gt=0
+        )
         """Softens the logits of turned views."""
-        transformed_fraction: float = Field(default=1.0, ge=0, le=1)
+        transformed_fraction: Annotated[float, NotWith("transformed_weight", 0)] = Field(
+            default=1.0, ge=0, le=1
+        )
         """Share of the turned views that the teacher misclassifies to learn from."""
         self_supervised_weight: float = Field(default=10.0, ge=0)
         """Weight of the distillation of similarities."""
-        self_supervised_temperature: float = Field(default=0.5, gt=0)
+        self_supervised_temperature: Annotated[float, NotWith("self_supervised_weight", 0)] = Field(
+            default=0.5, gt=0
+        )
         """Softens the similarities."""
-        self_supervised_fraction: float = Field(default=0.75, ge=0, le=1)
+        self_supervised_fraction: Annotated[float, NotWith("self_supervised_weight", 0)] = Field(
+            default=0.75, ge=0, le=1
+        )
         """Share of the turned views that the teacher takes for another image to learn from."""
         head_epochs: int = Field(default=60, ge=1)
         """Length of the training of the teacher's head."""

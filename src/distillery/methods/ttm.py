@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Method, Weights
+from distillery.methods.base import Batch, Method, Paper, Weights
 from distillery.methods.parts.precision import upcast
 from distillery.models.base import Outputs
 
@@ -23,6 +23,8 @@ class TTM(Method):
     """
 
     title = "TTM"
+    paper = Paper("Zheng and Yang", "ICLR", 2024, "2402.11148")
+    kind = "response"
     source = (
         "Zheng and Yang 2024; exponent 0.1 and weight 45 from the example of the authors' code "
         "(vgg13 -> vgg8); values of other pairs are not in it"

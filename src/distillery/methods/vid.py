@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Context, Method, Weights
+from distillery.methods.base import Batch, Context, Method, Paper, Weights
 from distillery.methods.parts.matching import pair_stages
 from distillery.methods.parts.pooling import to_same_size
 from distillery.methods.parts.precision import upcast
@@ -32,6 +32,12 @@ class VID(Method):
     """
 
     title = "VID"
+    paper = Paper("Ahn et al.", "CVPR", 2019, "1904.05835")
+    kind = "feature"
+    disagreement = (
+        "In mdistiller the variances keep their initial value; trained, as the paper and "
+        "RepDistiller."
+    )
     source = "Ahn et al. 2019; regressors, variance 5 and weight 1 from RepDistiller"
     needs = frozenset({"features"})
     weights = Weights(method=1.0)

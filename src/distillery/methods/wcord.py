@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +16,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from distillery.methods.base import Batch, Context, Weights
+from distillery.core.conditions import NotWith
+from distillery.methods.base import Batch, Context, Paper, Weights
 from distillery.methods.crd import CRD
 from distillery.methods.parts.nce import Block
 from distillery.methods.parts.precision import upcast
@@ -40,6 +42,8 @@ class WCoRD(CRD):
     """
 
     title = "WCoRD"
+    paper = Paper("Chen et al.", "CVPR", 2021, "2012.08674")
+    kind = "contrastive"
     source = (
         "Chen et al. 2021, reconstructed, not checked against official code; weights recalled, "
         "other settings from CRD"
@@ -53,9 +57,9 @@ class WCoRD(CRD):
         """Weight of the contrastive terms."""
         local_weight: float = Field(default=0.05, ge=0)
         """Weight of the transport cost."""
-        epsilon: float = Field(default=0.05, gt=0)
+        epsilon: Annotated[float, NotWith("local_weight", 0)] = Field(default=0.05, gt=0)
         """Weight of the transport plan's entropy; a cost lies between 0 and 2."""
-        iterations: int = Field(default=50, ge=1)
+        iterations: Annotated[int, NotWith("local_weight", 0)] = Field(default=50, ge=1)
         """Number of Sinkhorn iterations."""
 
     def __init__(self, options: Options, context: Context) -> None:

@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from distillery.core.settings import FrozenModel
-from distillery.methods.base import Batch, Method, Weights
+from distillery.methods.base import Batch, Method, Paper, Weights
 from distillery.methods.parts.precision import upcast
 from distillery.methods.ttm import transformed_divergence
 from distillery.models.base import Outputs
@@ -23,6 +23,8 @@ class WTTM(Method):
     """
 
     title = "WTTM"
+    paper = Paper("Zheng and Yang", "ICLR", 2024, "2402.11148")
+    kind = "response"
     source = "Zheng and Yang 2024; exponent 0.2 and weight 4 from the authors' example beside CRD"
     needs = frozenset({"logits"})
     weights = Weights(ce=1.0, method=4.0)

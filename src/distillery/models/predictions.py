@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from distillery.core.columns import as_column, as_matrix
+from distillery.core.columns import as_column, as_matrix, read_columns
 from distillery.core.errors import DamagedArtifact
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def read_from(folder: Path) -> Predictions:
 
 
 def _read(path: Path) -> Predictions:
-    table = pq.read_table(path)
+    table = read_columns(path, ("label", "logits", "embedding"))
     found = Predictions(
         table["label"].to_numpy(), as_matrix(table["logits"]), as_matrix(table["embedding"])
     )

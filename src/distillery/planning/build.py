@@ -13,7 +13,7 @@ from distillery.data.card import Look
 from distillery.experiment.ablations import Ablation
 from distillery.experiment.errors import KeyPath, ParamsError, format_problem
 from distillery.experiment.experiment import Experiment
-from distillery.planning import names
+from distillery.planning import effects, names
 from distillery.planning.data_sets import DataSets, check_channels
 from distillery.planning.evaluations import Evaluations, Network
 from distillery.planning.plan import OutsideFile, Plan
@@ -50,6 +50,7 @@ def build(experiment: Experiment, file: Path, looks: Mapping[str, Look] | None =
         check_channels(experiment, data_sets)
         planner = _Planner(experiment, data_sets, file)
         planner.add_all()
+        planner.check_effects()
         return planner.collected()
     except ParamsError as error:
         raise UserError(format_problem(file, error.path, str(error))) from None
@@ -69,8 +70,9 @@ class _Planner:
         self._rows: list[Row] = []
         # Of the methods, each once, in the order of the rows.
         self._sections: list[str] = []
-        # Those of the comparison, before seeds.
+        # Before seeds: those of the comparison, and all with those of ablations and studies.
         self._students: list[Student] = []
+        self._all_students: list[Student] = []
 
     def add_all(self) -> None:
         """Add the trials, and the rows of teachers, comparison, ablations and studies."""
@@ -82,6 +84,7 @@ class _Planner:
             if experiment.compares(pair_id, entry_id):
                 student = resolve(experiment, self._runs.data_sets, pair_id, entry_id)
                 self._students.append(student)
+                self._all_students.append(student)
                 choice = self._tunings.choice(pair_id, entry_id)
                 for seed in self._seeds(pair_id):
                     names = _protocols_of_student(experiment, student, seed)
@@ -92,6 +95,20 @@ class _Planner:
             study = study_of(name, entry, experiment)
             if study:
                 self._add_ablation(name, study, ("protocols", name))
+
+    def check_effects(self) -> None:
+        """Demand that every setting of the params file changes something.
+
+        Raises:
+            ParamsError: one does not.
+        """
+        stages = {run.stage for run in self._runs.planned.values()}
+        effects.check(self._experiment, self._all_students, stages)
+        shown = {name for row in self._rows for name in row.evaluations}
+        for name, entry in self._experiment.protocols.items():
+            if name not in shown and study_of(name, entry, self._experiment) is None:
+                path = ("protocols", name)
+                raise ParamsError(path, "has no effect: it covers none of the networks")
 
     def collected(self) -> Plan:
         """Add the run that collects all results, and return the plan."""
@@ -175,6 +192,10 @@ class _Planner:
             }
             for variant in variants_of(ablation, (*path, "vary")):
                 student = resolve(self._experiment, self._runs.data_sets, pair, method, variant)
+                self._all_students.append(student)
+                # What a study varies is the same for all methods, whether it changes them or not.
+                if path[0] == "ablations":
+                    effects.require_effect(variant.override, variant.path, [student])
                 choice = self._tunings.choice(pair, method, variant)
                 settings = {**names, **variant.settings}
                 for seed in ablation.seeds or self._seeds(pair):

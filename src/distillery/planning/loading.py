@@ -15,8 +15,8 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from distillery.core.errors import UserError
-from distillery.core.files import write_atomically
+from distillery.core.errors import UnknownName, UserError
+from distillery.core.files import read_regular, write_atomically
 from distillery.data.card import Look
 from distillery.data.settings import Source
 from distillery.models.naming import source_of
@@ -33,10 +33,7 @@ def load(params: Path, data: Path = Path("data")) -> Plan:
     Raises:
         UserError: the params file is wrong, or raw data are missing or unsuitable, in one line.
     """
-    try:
-        content = params.read_bytes()
-    except OSError:
-        raise UserError(f"{params}: no such params file") from None
+    content = read_params(params)
     made_of = hashlib.sha256(
         f"{source_digest()}\0{sys.version}\0{params}\0".encode() + content
     ).hexdigest()
@@ -47,6 +44,18 @@ def load(params: Path, data: Path = Path("data")) -> Plan:
     for each in plan.outside:
         _require_outside(each, params, data)
     return plan
+
+
+def read_params(file: Path) -> bytes:
+    """Return the content of a params file.
+
+    Raises:
+        UserError: it cannot be read; where there is none, the nearest name beside it is named.
+    """
+    near = [path.name for path in file.parent.glob("*.y*ml")] if not file.exists() else []
+    if near:
+        raise UserError(f"{file}: no such params file{UnknownName.hint(file.name, near)}")
+    return read_regular(file, "params file")
 
 
 def _kept(file: Path, made_of: str) -> Plan | None:

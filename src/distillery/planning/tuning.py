@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from distillery.experiment.experiment import Experiment
 from distillery.experiment.overrides import SplitOverride
 from distillery.experiment.tuning import Tuning
 from distillery.planning import names
+from distillery.planning.effects import why_idle
 from distillery.planning.runs import Runs
 from distillery.planning.students import Choice, Student, resolve
 from distillery.planning.trials import axes_of_search, bounds, proposals
@@ -80,6 +81,7 @@ class Tunings:
         for bound in bounds(search, path):
             resolve(self._experiment, self._runs.data_sets, pair_id, entry_id, bound)
         trials = self._distinct(tuning, pair_id, entry_id)
+        _require_effect(trials, path)
         settings = selection.Settings(
             seeds=tuning.seeds,
             trials=tuple(
@@ -187,6 +189,19 @@ def _of_all_trials(tuning: Tuning, entry_id: str) -> Variant:
     training = tuning.training.model_dump(exclude_unset=True)
     settings = {f"training.{name}": value for name, value in training.items()}
     return variant({**settings, "split.validation_fraction": tuning.held_out}, _path(entry_id))
+
+
+def _require_effect(trials: Sequence[_Trial], path: KeyPath) -> None:
+    """Demand of every axis that it changes at least one of the trials that have it.
+
+    Raises:
+        ParamsError: it changes none.
+    """
+    for axis in dict.fromkeys(axis for trial in trials for axis in trial.proposed.settings):
+        having = [trial.student for trial in trials if axis in trial.proposed.settings]
+        reasons = [why_idle(student, axis) for student in having]
+        if all(reasons):
+            raise ParamsError((*path, *axis.split(".")), f"has no effect: {reasons[0]}")
 
 
 def _path(entry_id: str) -> KeyPath:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from distillery.core.errors import Interrupted, exit_on_failure
-from distillery.core.signals import on_request_to_end
+from distillery.core.signals import ending_at_once, on_request_to_end
 from distillery.runs.artifact import Finished, where
 from distillery.runs.preloading import modules_for
 from distillery.runs.run import Run
@@ -163,5 +163,5 @@ def _execute(data: Path, run: Run, log: Path | None, environment: dict[str, str]
         with log.open("w") as file:
             for stream in (sys.stdout, sys.stderr):
                 os.dup2(file.fileno(), stream.fileno())
-    with exit_on_failure():
+    with ending_at_once(), exit_on_failure():
         execute(data, run)

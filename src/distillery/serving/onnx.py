@@ -11,13 +11,14 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from distillery.core.conditions import OnlyWith
 from distillery.core.errors import DistilleryError
 from distillery.core.randomness import generator
 from distillery.core.settings import FrozenModel
@@ -45,7 +46,9 @@ class Quantisation(FrozenModel):
     quantisation: Literal["static", "dynamic"] = "static"
     """Whether the ranges of activations are fixed beforehand, from calibration images, or found
     anew for each image. Weights are quantised beforehand in both."""
-    calibration_images: int = Field(default=512, ge=1)
+    calibration_images: Annotated[int, OnlyWith("quantisation", "static")] = Field(
+        default=512, ge=1
+    )
     """Training images, drawn at random, that a static quantisation finds the ranges with."""
     narrow_weights: bool = True
     """Whether a static quantisation uses 7 bits of a weight's 8, so that sums do not saturate

@@ -94,6 +94,22 @@ def test_names_are_text(make: Callable[..., Study], render: Callable[[Study], st
     assert "a &lt; b &amp; c" in text
 
 
+def test_scripts_in_names_reach_no_figure(make: Callable[..., Study], tmp_path: Path) -> None:
+    """Figures are part of the page as they are drawn, so that their texts are escaped there."""
+    script = "</text></svg><script>alert(1)</script>"
+    study = make(methods={"ce": "CE", "crd": script}, pairs=1, seeds=1)
+    build.build(study.settings, "0" * 16, study.publish(tmp_path / "data"), tmp_path / "reports")
+    shown = [*(tmp_path / "reports").rglob("*.svg"), tmp_path / "reports" / "index.html"]
+    assert len(shown) > 1
+    for file in shown:
+        text = file.read_text(encoding="utf-8")
+        assert "<script>alert" not in text
+        assert file.suffix == ".svg" or "&lt;script&gt;alert(1)" in text
+    latex = (tmp_path / "reports" / "tables" / "main.tex").read_text(encoding="utf-8")
+    assert "alert(1)" in latex
+    assert "<script>" not in latex
+
+
 def test_sections_without_content_are_left_out(
     make: Callable[..., Study], render: Callable[[Study], str]
 ) -> None:

@@ -13,6 +13,7 @@ from markdown_it import MarkdownIt
 from distillery.reporting.page import build
 from distillery.reporting.results.collected import Results
 from distillery.reporting.tables import latex, standard, writing
+from distillery.reporting.tables.model import Table
 
 NASTY = r"<b>50 %</b> & _x_ ~^\{#1} $t$ | `c`"
 
@@ -30,6 +31,26 @@ def test_csv_reads_back_with_all_digits(study: Study, tmp_path: Path) -> None:
     back = pd.read_csv(io.StringIO(writing.to_csv(table)), keep_default_na=False, na_values=[""])
     assert back["mean"].tolist() == table.data["mean"].tolist()
     assert back["runs"].tolist() == table.data["runs"].tolist()
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_no_text_of_a_cell_is_a_formula(
+    start: str, make: Callable[..., Study], tmp_path: Path
+) -> None:
+    """As spreadsheets would compute it: `=HYPERLINK(...)` sends what it likes to whom it likes."""
+    title = f'{start}HYPERLINK("http://example.org")'
+    study = make(methods={"ce": "CE", "crd": title}, pairs=1, seeds=1)
+    table = standard.main(Results.read(study.settings, study.publish(tmp_path)))
+    back = pd.read_csv(io.StringIO(writing.to_csv(table)), dtype=str, keep_default_na=False)
+    named = [text for column in back for text in back[column] if "HYPERLINK" in text]
+    assert named
+    assert all(text.startswith(f"'{start}") for text in named)
+
+
+def test_negative_numbers_stay_numbers() -> None:
+    data = pd.DataFrame({"text": ["-0.5", "-x"], "number": [-1.0, 2.0]})
+    table = Table("t", "", (("text",), ("number",)), (), data)
+    assert writing.to_csv(table) == "text,number\n-0.5,-1.0\n'-x,2.0\n"
 
 
 def test_markdown_has_one_cell_a_column_and_no_markup_of_names(nasty: Results) -> None:

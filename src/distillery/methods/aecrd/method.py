@@ -33,7 +33,7 @@ from distillery.methods.aecrd.options import WITH_CENTROIDS, AECRDOptions
 from distillery.methods.aecrd.pairs import Side
 from distillery.methods.aecrd.readout import LinearReadout
 from distillery.methods.aecrd.synthesis import SyntheticPoints, make_points, no_points
-from distillery.methods.base import Batch, Context, Losses, Method, Weights
+from distillery.methods.base import Batch, Context, Losses, Method, Paper, Weights
 from distillery.methods.parts.contrast import info_nce
 from distillery.methods.parts.precision import upcast
 from distillery.models.base import Outputs
@@ -66,6 +66,8 @@ class AECRD(Method):
     """
 
     title = "AECRD"
+    paper = Paper("Cheng", "thesis, NTUST", 2022)
+    kind = "contrastive"
     source = "after Cheng 2022: a reconstruction; heads, temperature and weight as CRD"
     needs = frozenset({"embedding"})
     weights = Weights(method=0.8)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from distillery.core.conditions import NotWith, OnlyWith
 from distillery.core.settings import FrozenModel
 
 Role = Literal["negatives", "positives", "both", "none"]
@@ -33,6 +34,13 @@ WITH_CENTROIDS: frozenset[Policy] = frozenset({"centroid", "centroid-pair"})
 WITH_TANGENTS: frozenset[Interpolation] = frozenset({"hermite", "bezier"})
 """Interpolations that read the tangents."""
 
+# Where options have an effect: where there are synthetic points, where anything is made of them,
+# and by the kind of curve.
+_MADE = NotWith("synthetic.n", 0)
+_USED = NotWith("synthetic.role", "none")
+_BENT = OnlyWith("curve.interpolation", "hermite", "bezier")
+_SPLINE = OnlyWith("curve.tangents", "cardinal", "kochanek-bartels")
+
 # Policies that mean nothing where every image is a class of its own.
 _NEED_CLASSES: frozenset[Policy] = WITH_CENTROIDS | {"same-class", "nearest-other-class"}
 # Policies whose points can be of one class alone, and so be positives.
@@ -44,16 +52,16 @@ class SyntheticOptions(FrozenModel):
 
     n: int = Field(default=2, ge=0)
     """Points on the curve of each pair."""
-    role: Role = "negatives"
+    role: Annotated[Role, _MADE] = "negatives"
     """What they are to anchors: negatives of those of other classes, further positives of those of
     their own, both, or nothing."""
-    weight: float = Field(default=1.0, ge=0)
+    weight: Annotated[float, _MADE, _USED] = Field(default=1.0, ge=0)
     """How many real points a synthetic one counts for."""
-    detach: bool = False
+    detach: Annotated[bool, _MADE, _USED] = False
     """Whether no gradient flows through them to the points that they are made of."""
-    warmup_epochs: int = Field(default=0, ge=0)
+    warmup_epochs: Annotated[int, _MADE, _USED] = Field(default=0, ge=0)
     """Epochs at the beginning without any."""
-    ramp_epochs: int = Field(default=0, ge=0)
+    ramp_epochs: Annotated[int, _MADE, _USED] = Field(default=0, ge=0)
     """Epochs after these over which the weight grows linearly to its value."""
 
 
@@ -75,18 +83,22 @@ class CurveOptions(FrozenModel):
     interpolation: Interpolation = "hermite"
     """Straight line; great circle; cubic; quadratic; random positions on the line; or positions
     beyond the second end, by up to half of the distance."""
-    tangents: Tangents = "cardinal"
+    tangents: Annotated[Tangents, _BENT] = "cardinal"
     """End velocities of `hermite`; `bezier` has its control point where they point to. None; along
     the great circle; of the splines through neighbours; random; towards the anchor; or away from
     the centre of each end's class."""
-    scale: float = Field(default=1.0, gt=0)
+    scale: Annotated[
+        float, _BENT, OnlyWith("curve.tangents", "geodesic", "random", "anchor", "centroid")
+    ] = Field(default=1.0, gt=0)
     """Length of the velocities `geodesic`, `random`, `anchor` and `centroid`, in units of the angle
     between the ends."""
-    tension: float = Field(default=0.0, ge=-1, le=1)
+    tension: Annotated[float, _BENT, _SPLINE] = Field(default=0.0, ge=-1, le=1)
     """Of the splines: 0 for Catmull-Rom, 1 for no velocity."""
-    bias: float = Field(default=0.0, ge=-1, le=1)
+    bias: Annotated[float, _BENT, OnlyWith("curve.tangents", "kochanek-bartels")] = Field(
+        default=0.0, ge=-1, le=1
+    )
     """Of `kochanek-bartels`: towards the following (-1) or the preceding chord (1)."""
-    neighbours: Neighbours = "nearest"
+    neighbours: Annotated[Neighbours, _BENT, _SPLINE] = "nearest"
     """What comes before and after the pair in a spline: the nearest other point of the batch, the
     nearest of the end's class, or the mean of its class. An end without any is its own."""
     reproject: bool = True
@@ -119,10 +131,12 @@ class DiffusionOptions(FrozenModel):
 
     kind: Literal["none", "gaussian", "cap", "vmf", "random-walk"] = "none"
     """Normal noise; a spherical cap; von Mises-Fisher; or steps in random directions."""
-    radius: float = Field(default=0.2, gt=0, le=math.pi / 2)
+    radius: Annotated[float, NotWith("diffusion.kind", "none")] = Field(
+        default=0.2, gt=0, le=math.pi / 2
+    )
     """Angle in radians: about that moved by `gaussian` and `random-walk`, that of the mean cosine
     of `vmf`, the rim of `cap`."""
-    copies: int = Field(default=1, ge=1)
+    copies: Annotated[int, NotWith("diffusion.kind", "none")] = Field(default=1, ge=1)
     """Points instead of each."""
 
 
@@ -140,10 +154,10 @@ class FilterOptions(FrozenModel):
 class SelectionOptions(FrozenModel):
     """Which negatives count."""
 
-    top_k: Annotated[int, Field(ge=1)] | Literal["all"] = "all"
+    top_k: Annotated[Annotated[int, Field(ge=1)] | Literal["all"], _MADE] = "all"
     """Synthetic negatives count if they are among so many hardest, real ones included; real ones
     always count."""
-    skip_easy: bool = False
+    skip_easy: Annotated[bool, _MADE] = False
     """Whether synthetic negatives easier than the anchor's median real one are left out."""
     hardest_only: bool = False
     """Whether the single hardest negative counts alone, real or synthetic (Embedding Expansion)."""
@@ -160,7 +174,7 @@ class ReweightingOptions(FrozenModel):
 class AECRDOptions(FrozenModel):
     """The options, by what they are about."""
 
-    dim: int = Field(default=128, ge=2)
+    dim: Annotated[int, NotWith("head", "teacher-space")] = Field(default=128, ge=2)
     """Dimension of the space in which embeddings are compared."""
     head: HeadKind = "projection"
     """Linear maps of both embeddings; perceptrons with one hidden layer; or a linear map of
@@ -173,13 +187,13 @@ class AECRDOptions(FrozenModel):
     """Student anchors against teacher candidates alone, or the reverse as well."""
     synthetic: SyntheticOptions = SyntheticOptions()
     """Number and role of the synthetic points."""
-    pairs: PairOptions = PairOptions()
+    pairs: Annotated[PairOptions, _MADE, _USED] = PairOptions()
     """What they are made between."""
-    curve: CurveOptions = CurveOptions()
+    curve: Annotated[CurveOptions, _MADE, _USED, NotWith("pairs.policy", "single")] = CurveOptions()
     """How."""
-    diffusion: DiffusionOptions = DiffusionOptions()
+    diffusion: Annotated[DiffusionOptions, _MADE, _USED] = DiffusionOptions()
     """Random copies of them."""
-    filters: FilterOptions = FilterOptions()
+    filters: Annotated[FilterOptions, _MADE, _USED] = FilterOptions()
     """Which of them are negatives of which anchor."""
     selection: SelectionOptions = SelectionOptions()
     """Which negatives count."""

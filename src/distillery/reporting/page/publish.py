@@ -14,10 +14,14 @@ from distillery.reporting.files import PAGE, expected
 from distillery.reporting.settings import ReportSettings
 from distillery.runs.artifact import open_input
 
+_MARKERS = ".reports"
+# No folder of a report has it in its name.
+_SLASH = "--"
+
 
 def marker(data: Path, folder: str, key: str) -> Path:
     """Return the file that says that ``folder`` holds the report with this key."""
-    return data / ".reports" / folder.replace("/", "--") / f"{key}.json"
+    return data / _MARKERS / folder.replace("/", _SLASH) / f"{key}.json"
 
 
 def caption(data: Path, folder: str, file: str) -> Path:
@@ -49,3 +53,33 @@ def publish(report: ReportSettings, key: str, collected: str, data: Path) -> Pat
     sums = {name: checksum(folder / name) for name in expected(report)}
     write_atomically(note, f"{json.dumps(sums, indent=2)}\n".encode())
     return folder / PAGE
+
+
+def verify(data: Path) -> tuple[int, list[str]]:
+    """Compare the files of the published reports with the checksums that their markers have.
+
+    Args:
+        data: the data folder; reports lie where they were written from here.
+
+    Returns:
+        How many reports were checked, and what is wrong, one line a problem.
+    """
+    notes = sorted(data.glob(f"{_MARKERS}/*/*.json"))
+    return len(notes), [problem for note in notes for problem in _problems(note)]
+
+
+def _problems(note: Path) -> list[str]:
+    folder = Path(note.parent.name.replace(_SLASH, "/"))
+    remedy = f"delete {note} and run snakemake to make the report again"
+    try:
+        sums = json.loads(note.read_text(encoding="utf-8"))
+        listed = {folder / name: str(wanted) for name, wanted in sums.items()}
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        return [f"{note}: unreadable ({error}); {remedy}"]
+    found = []
+    for file, wanted in listed.items():
+        if not file.is_file():
+            found.append(f"{file}: missing; {remedy}")
+        elif checksum(file) != wanted:
+            found.append(f"{file}: content differs from the marker's checksum; {remedy}")
+    return found

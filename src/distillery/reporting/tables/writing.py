@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from distillery.reporting.formatting import markdown
 from distillery.reporting.tables.latex import to_latex, to_tabular
@@ -10,10 +10,14 @@ from distillery.reporting.tables.latex import to_latex, to_tabular
 if TYPE_CHECKING:
     from distillery.reporting.tables.model import Table
 
+# What text begins with that spreadsheets compute.
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+
 
 def to_csv(table: Table) -> str:
-    """Return the numbers in long form."""
-    return table.data.to_csv(index=False, lineterminator="\n")
+    """Return the numbers in long form; no text of a cell is a formula in a spreadsheet."""
+    plain = table.data.rename(columns=_not_a_formula).map(_not_a_formula)
+    return plain.to_csv(index=False, lineterminator="\n")
 
 
 def to_markdown(table: Table) -> str:
@@ -30,3 +34,17 @@ def to_markdown(table: Table) -> str:
 
 
 FORMATS = {"csv": to_csv, "md": to_markdown, "tex": to_latex, "tabular.tex": to_tabular}
+
+
+def _not_a_formula(value: Any) -> Any:
+    """Put an apostrophe before text that a spreadsheet would compute, as OWASP says."""
+    is_formula = isinstance(value, str) and value.startswith(_FORMULAS)
+    return f"'{value}" if is_formula and not _is_number(value) else value
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -8,12 +8,12 @@ import pytest
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
+from distillery.catalogue import methods as catalogue
 from distillery.cli import app
 from distillery.core.errors import UserError
 from distillery.experiment import reading
 from distillery.experiment.checks import method_options
 from distillery.experiment.methods import MethodEntry, MethodOverride
-from distillery.methods import catalogue
 from distillery.methods import registry as methods
 from distillery.methods.base import Weights
 from distillery.models import registry as models
@@ -35,6 +35,9 @@ def test_every_method_explains_itself(entry: catalogue.Entry) -> None:
     assert entry.source
     assert entry.summary
     assert entry.description
+    # Baselines have no paper, and cross-entropy distils nothing.
+    assert bool(entry.paper) == (entry.name not in ("ce", "infonce"))
+    assert bool(entry.kind) == bool(entry.needs)
     for option in entry.options:
         assert option.meaning, f"{entry.name}: {option.name} has no docstring"
 
@@ -53,6 +56,28 @@ def test_what_the_catalogue_finds_out_by_itself() -> None:
     assert not entries["at"].cache
     assert not entries["sskd"].cache
     assert entries["reviewkd"].needs == ("embedding", "features", "preactivations")
+
+
+def test_every_method_has_measured_costs() -> None:
+    """Measured by `python -m benchmarks.method_costs > src/distillery/catalogue/costs.csv`."""
+    measured = catalogue.costs()
+    assert list(measured) == methods.names()
+    assert all(cost.teacher <= cost.step for cost in measured.values())
+    entries = {entry.name: entry for entry in catalogue.entries()}
+    # A forward pass of the teacher costs more than reading what it said.
+    live = [name for name, entry in entries.items() if entry.needs and not entry.cache]
+    assert min(measured[name].teacher for name in live) > 0.3
+    assert max(measured[name].teacher for name in set(measured) - set(live)) < 0.1
+    assert measured["crd"].parameters == 2 * (64 * 128 + 128)
+    assert measured["kd"].parameters == 0
+
+
+def test_who_else_has_a_method() -> None:
+    entries = {entry.name: entry for entry in catalogue.entries()}
+    assert entries["crd"].peers == ("RepDistiller", "mdistiller", "torchdistill")
+    assert entries["reviewkd"].peers == ("mdistiller", "torchdistill")
+    assert entries["aecrd"].peers == ()
+    assert "as `factor: whole`" in entries["ft"].disagreement
 
 
 @pytest.mark.parametrize(

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import csv
 import inspect
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
 
-from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
+from distillery.catalogue import peers
+from distillery.catalogue.tables_text import markdown_table, printed
 from distillery.methods import registry
-from distillery.methods.base import Method, Need
+from distillery.methods.base import Method, Need, Paper
 
-_WIDTH = 118
+COSTS = Path(__file__).parent / "costs.csv"
 _TITLES = ("TITLE", "NEEDS", "CACHE", "STAGES", "CE", "KD", "OWN")
 # Words of JSON Schema.
 _KINDS = {
@@ -44,6 +48,21 @@ their sources, and those that were published for single pairs of networks.
 * **stages**: two where a stage of the method's own comes before the distillation proper.
 * **ce**, **kd**, **own**: default weights of cross-entropy, KD and the method's own terms."""
 
+_COSTS_PREFACE = """\
+## Papers, costs and peers
+
+* **kind**: what is distilled: responses, features, relations between samples, channels or layers,
+  or a contrast of samples.
+* **parameters**, **MiB**, **step**: what is trained beside the student, peak memory of a training
+  step beyond that of a step with cross-entropy alone, and the time of a step in such steps, of
+  which **teacher** runs the teacher or reads its cached outputs. Measured by the protocol
+  [computation](evaluation/computation.md) at the defaults for resnet56 -> resnet20, B = 64 on one
+  CPU thread, after any stage of the method's own: `python -m benchmarks.method_costs`. The
+  machine was not quiet; times are the process's own, in turn with the step that they are divided
+  by.
+* **also in**: [other projects](peers.md) that have it.
+* **where references disagree**: about what, and which side this one is on."""
+
 
 @dataclass(frozen=True)
 class Option:
@@ -62,6 +81,19 @@ class Option:
     meaning: str
 
 
+class Cost(NamedTuple):
+    """What a method costs; see ``benchmarks.method_costs``."""
+
+    parameters: int
+    """Trained beside the student's own."""
+    memory_mib: float
+    """Peak memory of a step beyond one with cross-entropy alone."""
+    step: float
+    """Time of a step, in steps with cross-entropy alone."""
+    teacher: float
+    """The part of it that runs the teacher or reads its outputs."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """A method as the catalogue shows it.
@@ -70,6 +102,11 @@ class Entry:
         name: the method's name in params files.
         title: what tables call it.
         source: where it and its defaults come from.
+        paper: the paper that proposed it, if there is one.
+        kind: what is distilled, if anything is.
+        disagreement: what references disagree about, and on which side this one is.
+        peers: other projects that have it.
+        cost: what it costs, if it was measured.
         needs: what both networks have to supply.
         cache: whether it trains from cached outputs of the teacher.
         stages: 2 when a stage of its own comes first, otherwise 1.
@@ -84,6 +121,11 @@ class Entry:
     name: str
     title: str
     source: str
+    paper: Paper | None
+    kind: str | None
+    disagreement: str
+    peers: tuple[str, ...]
+    cost: Cost | None
     needs: tuple[str, ...]
     cache: bool
     stages: int
@@ -102,25 +144,38 @@ def entries(names: Iterable[str] = ()) -> list[Entry]:
 
 def text(shown: Sequence[Entry]) -> str:
     """Return what terminals show: a table of the methods, then the source and options of each."""
-    console = Console(width=_WIDTH, color_system=None, highlight=False, markup=False)
     overview = Table("METHOD", *_TITLES, box=None, pad_edge=False)
     for entry in shown:
         overview.add_row(*_cells(entry))
-    with console.capture() as capture:
-        console.print(overview)
-        for entry in shown:
-            console.print(f"\n{entry.name}: {entry.source}")
-            console.print(_option_table(entry.options))
-    return capture.get().rstrip("\n")
+    options = [
+        part
+        for entry in shown
+        for part in (f"\n{entry.name}: {entry.source}", _option_table(entry.options))
+    ]
+    return printed(overview, *options)
 
 
 def markdown(shown: Sequence[Entry]) -> str:
     """Return the page on methods: an overview, and a section for each."""
-    overview = _table(
+    overview = markdown_table(
         ("method", *(title.lower() for title in _TITLES)),
         [(f"[{entry.name}](#{entry.name})", *_cells(entry)[1:]) for entry in shown],
     )
-    return "\n\n".join([_PREFACE, overview, *(_section(entry) for entry in shown)])
+    sections = [_section(entry) for entry in shown]
+    return "\n\n".join([_PREFACE, overview, _COSTS_PREFACE, _papers_and_costs(shown), *sections])
+
+
+@cache
+def costs() -> dict[str, Cost]:
+    """Return what was measured of methods, by name."""
+    with COSTS.open(encoding="utf-8", newline="") as file:
+        return {
+            row.pop("method"): Cost(
+                int(row["parameters"]),
+                *(float(row[column]) for column in ("memory_mib", "step", "teacher")),
+            )
+            for row in csv.DictReader(file)
+        }
 
 
 def _entry(name: str, method: type[Method]) -> Entry:
@@ -128,6 +183,11 @@ def _entry(name: str, method: type[Method]) -> Entry:
         name=name,
         title=method.title,
         source=method.source,
+        paper=method.paper,
+        kind=method.kind,
+        disagreement=method.disagreement,
+        peers=tuple(peers.having(name)),
+        cost=costs().get(name),
         needs=tuple(need for need in get_args(Need) if need in method.needs),
         cache=method.trains_from_cache(),
         # An instance would tell, but needs two networks and data.
@@ -187,6 +247,42 @@ def _cells(entry: Entry) -> tuple[str, ...]:
     return (entry.name, entry.title, needs, cache, str(entry.stages), *weights)
 
 
+def _papers_and_costs(shown: Iterable[Entry]) -> str:
+    header = ("method", "paper", "year", "kind", "parameters", "MiB", "step", "teacher")
+    rows = [
+        (
+            f"[{entry.name}](#{entry.name})",
+            _cited(entry.paper),
+            str(entry.paper.year) if entry.paper else "-",
+            entry.kind or "-",
+            *_costs_of(entry.cost),
+            ", ".join(entry.peers) or "-",
+            entry.disagreement or "-",
+        )
+        for entry in shown
+    ]
+    return markdown_table((*header, "also in", "where references disagree"), rows)
+
+
+def _cited(paper: Paper | None) -> str:
+    if paper is None:
+        return "-"
+    cited = f"{paper.authors}, {paper.venue}"
+    return f"[{cited}](https://arxiv.org/abs/{paper.arxiv})" if paper.arxiv else cited
+
+
+def _costs_of(cost: Cost | None) -> tuple[str, str, str, str]:
+    """Return what the table shows of costs; a new method has none until they are measured."""
+    if cost is None:
+        return ("", "", "", "")
+    return (
+        f"{cost.parameters:,}",
+        f"{cost.memory_mib:.1f}",
+        f"{cost.step:.2f}",
+        f"{cost.teacher:.2f}",
+    )
+
+
 def _option_table(options: Iterable[Option]) -> Padding:
     table = Table.grid(padding=(0, 2, 0, 0))
     for option in options:
@@ -207,7 +303,7 @@ def _section(entry: Entry) -> str:
             (f"`{option.name}`", f"`{_written(option.default)}`", option.allowed, option.meaning)
             for option in entry.options
         ]
-        parts.append(_table(("option", "default", "allowed", "meaning"), rows))
+        parts.append(markdown_table(("option", "default", "allowed", "meaning"), rows))
     return "\n\n".join(parts)
 
 
@@ -227,10 +323,3 @@ def _facts(entry: Entry) -> list[str]:
     if entry.couples_batch:
         facts.append("The loss compares the samples of a batch.")
     return facts
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(
-        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines
-    )
