@@ -52,6 +52,20 @@ PARAMS = distillery.params_file(
 )
 
 
+# Jobs on other machines print into logs.
+if IS_FIRST:
+    CONSOLE = distillery.Console(
+        workflow.logger_manager.get_log_handlers(),
+        GRAPH,
+        GRAPH.runs_at_a_time(CORES, workflow.resource_settings.nodes),
+        is_dry=workflow.output_settings.dryrun,
+    )
+
+
+onstart:
+    CONSOLE.begin(workflow.dag.needrun_jobs())
+
+
 report: "workflow/report/workflow.rst"
 
 
@@ -61,7 +75,7 @@ include: "workflow/rules/reports.smk"
 
 # One method that fails does not cost the report of the others.
 onerror:
-    distillery.report_what_is_there(PARAMS)
+    CONSOLE.report_what_is_there(PARAMS)
 
 
 rule all:

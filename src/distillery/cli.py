@@ -67,7 +67,7 @@ def run(
     data: Data = DEFAULT_DATA,
     logs: Annotated[
         Path | None,
-        typer.Option(help="Folder of logs, one for each of several runs.", file_okay=False),
+        typer.Option(help="Folder of logs, one for each run.", file_okay=False),
     ] = None,
     lanes: Annotated[
         int, typer.Option(min=1, help="How many are computed at a time, on one device.")
@@ -96,6 +96,10 @@ def run(
         raise UserError("name runs, or say which by --only, --pair and --seed")
     runs = [planned.find(name) for name in names or ()] or chosen(planned, *some)
     if len(runs) == 1:
+        if logs:
+            log = apart.log_of(logs, runs[0])
+            print(f"{runs[0].name}: see {log}", flush=True)
+            apart.print_into(log)
         print(stages.execute(data, runs[0]))
     else:
         sys.exit(apart.execute_all(data, runs, logs, lanes))
@@ -428,6 +432,24 @@ def gc(
             housekeeping.remove(path)
     total = sum(size for _, size in unwanted) / 2**20
     print(f"{len(unwanted)} runs, {total:.1f} MiB {'removed' if remove else 'could be removed'}")
+
+
+@app.command()
+def dvc(
+    params: Annotated[
+        list[Path],
+        typer.Argument(metavar="PARAMS...", help="Params files, within the project."),
+    ],
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """Write dvc.yaml: let DVC version the runs, metrics, plots and reports of experiments."""
+    from distillery.core.files import write_atomically
+    from distillery.planning import loading, tracking
+
+    plans = {path: loading.load(path, data) for path in dict.fromkeys(params)}
+    write_atomically(Path("dvc.yaml"), tracking.pipeline(plans).encode())
+    names = ", ".join(plan.name for plan in plans.values())
+    print(f"dvc.yaml: {names}; `dvc repro` makes and records what is missing")
 
 
 def _show(found: Benchmark | Estimated, as_json: bool) -> None:

@@ -12,6 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from distillery.console.screen import Screen
+from distillery.console.view import REPORT_RULE, View
 from distillery.core.errors import UserError, exit_on_failure
 from distillery.planning import loading
 from distillery.planning.batches import Batch, Size, batches_of
@@ -25,6 +27,8 @@ from distillery.runs.stages import STAGES, Stage
 # Most short runs of a job on this machine, unless `--resources batch=N` says otherwise.
 LARGEST_BATCH = 24
 SIZE_OF_JOBS = "DISTILLERY_SIZE_OF_JOBS"
+# Folder of the runs' logs.
+LOGS = "logs"
 _MARKERS = ".batches"
 
 
@@ -77,7 +81,11 @@ class Graph:
 
     def runs(self, wildcards: Any) -> list[str]:
         """Return the names of the runs that a batch has to compute."""
-        return [run.name for run in self._to_do(self._batch(wildcards))]
+        return [run.name for run in self.to_do(wildcards.batch)]
+
+    def to_do(self, batch: str) -> list[Run]:
+        """Return the runs that a batch has to compute."""
+        return self._to_do(self._batches[batch])
 
     def marker(self, stage: Stage) -> str:
         """Return the pattern of the markers of a stage's finished batches.
@@ -156,6 +164,20 @@ class Graph:
         """Return the file that tells that the report is the current one."""
         settings = self.plan.report
         return str(publish.marker(Path(self.data), settings.folder, self.plan.report_key))
+
+    def current_page(self) -> str | None:
+        """Return the report's page if it is the one of these results."""
+        is_current = Path(self.report_marker()).exists()
+        return f"{self.plan.report.folder}/{files.PAGE}" if is_current else None
+
+    def runs_at_a_time(self, cores: int | None, jobs: int | None) -> int:
+        """Return how many runs are computed at a time.
+
+        Args:
+            cores: cores of this machine; None where other machines have the jobs.
+            jobs: how many jobs there are at a time on other machines.
+        """
+        return max(1, (cores or 0) // self.plan.threads, (jobs or 0) * self.size.lanes)
 
     def collected(self) -> str:
         """Return what stands for the collected results."""
@@ -236,10 +258,49 @@ def size_of_jobs(
     return size
 
 
-def report_what_is_there(params: Path) -> None:
-    """Build the report of what is there after some jobs have failed, and say where it is."""
-    command = [sys.executable, "-m", "distillery", "report", "--params", str(params)]
-    subprocess.run(command, check=False)
+class Console:
+    """Shows a call of Snakemake, by those of its log handlers that can show a view.
+
+    Args:
+        handlers: Snakemake's log handlers that come from plugins.
+        graph: the jobs.
+        lanes: how many runs are computed at a time.
+        is_dry: whether it is only said what would be done.
+    """
+
+    def __init__(self, handlers: Iterable[Any], graph: Graph, lanes: int, *, is_dry: bool) -> None:
+        self._view = View(
+            graph.plan,
+            Path(graph.data),
+            Path(LOGS),
+            graph.to_do,
+            graph.current_page,
+            lanes,
+            Screen(sys.stdout if is_dry else sys.stderr),
+            is_dry=is_dry,
+        )
+        ours = [handler for handler in handlers if hasattr(handler, "attach")]
+        self._is_shown = any(handler.attach(self._view) for handler in ours)
+
+    def begin(self, jobs: Iterable[Any]) -> None:
+        """Say which jobs are going to run."""
+        if not self._is_shown:
+            return
+        todo = list(jobs)
+        batches = [job.wildcards.batch for job in todo if "batch" in job.wildcards_dict]
+        self._view.begin(batches, wants_report=any(job.rule.name == REPORT_RULE for job in todo))
+
+    def report_what_is_there(self, params: Path) -> None:
+        """Build the report of what is there after some jobs have failed, and say where it is."""
+        if self._view.is_stopping:
+            return
+        command = [sys.executable, "-m", "distillery", "report", "--params", str(params)]
+        done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
+        if not self._is_shown:
+            print(done.stdout, end="")
+        elif not done.returncode:
+            # What is missing was said by the lines of the runs.
+            self._view.partial_page = done.stdout.splitlines()[-1]
 
 
 def use_sources(folder: str) -> None:

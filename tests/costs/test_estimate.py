@@ -8,14 +8,13 @@ import pytest
 from project import Project, photos
 
 from distillery.costs.disk import bytes_of, cache_bytes
-from distillery.costs.estimate import Estimate, estimate, makespan
+from distillery.costs.estimate import Estimate, estimate
 from distillery.costs.machine import Machine
 from distillery.costs.measuring import MethodCost
 from distillery.costs.prediction import forward_flops_of
 from distillery.costs.rates import Rates, inference_name, keep, kept_here, step_name
 from distillery.costs.work import Inference, Network, Training, Works
 from distillery.planning.plan import Plan
-from distillery.runs.run import Run
 
 MACHINE = Machine(processor="made up", cores=1, device="cpu", torch="0")
 RESNET8 = Network(arch="resnet8", channels=1, side=8, classes=10)
@@ -167,28 +166,6 @@ def test_bytes_are_near_what_runs_leave(shared_project: Project) -> None:
                 path.stat().st_size for path in (shared_project.data / run.location).iterdir()
             )
             assert bytes_of(run, works) == pytest.approx(found, rel=0.15), stage
-
-
-def run(name: str, *inputs: str, exclusive: bool = False) -> Run:
-    read = {each: f"x/{each}" for each in inputs}
-    return Run("stage", "x", name, {}, read, "code", key=name, exclusive=exclusive)
-
-
-def chain(*runs: Run) -> dict[str, Run]:
-    return {f"x/{each.slug}": each for each in runs}
-
-
-@pytest.mark.parametrize(("lanes", "expected"), [(1, 15), (2, 9), (3, 8)])
-def test_runs_wait_for_what_they_read_and_for_lanes(lanes: int, expected: float) -> None:
-    runs = chain(run("a"), run("b", "a"), run("c", "a"), run("d"), run("e", "b", "c"))
-    seconds = {"x/a": 3.0, "x/b": 3.0, "x/c": 4.0, "x/d": 4.0, "x/e": 1.0}
-    assert makespan(runs, seconds, runs, lanes) == expected
-
-
-def test_done_runs_take_no_time_and_exclusive_ones_no_company() -> None:
-    runs = chain(run("a"), run("b", "a"), run("c", "a"), run("m", exclusive=True))
-    seconds = {"x/a": 3.0, "x/b": 2.0, "x/c": 2.0, "x/m": 5.0}
-    assert makespan(runs, seconds, {"x/b", "x/c", "x/m"}, 2) == 2 + 5
 
 
 def test_busy_lanes_are_as_slow_as_measured(project: Project) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -64,6 +66,17 @@ def test_each_run_has_a_log_of_its_own(alone: tuple[Project, list[Run]]) -> None
         assert "train 3/3 " in said
         assert said.count("train 1/3 ") == 1
         assert ("method_kd" in said) == (run.settings["method"] == "kd")
+
+
+def test_a_log_goes_on_when_its_run_does(tmp_path: Path) -> None:
+    log = tmp_path / "train-student" / "some-run.log"
+    writes = "import sys; from pathlib import Path; from distillery.runs.apart import print_into; "
+    writes += "print_into(Path(sys.argv[1])); print(sys.argv[2])"
+    for text in ("first", "second"):
+        subprocess.run([sys.executable, "-c", writes, str(log), text], check=True)
+    first, empty, header, second = log.read_text().splitlines()
+    assert (first, empty, second) == ("first", "", "second")
+    assert header.startswith("--- again, 20")
 
 
 def test_what_reads_another_run_waits_for_it(tmp_path: Path) -> None:

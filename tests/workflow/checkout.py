@@ -12,7 +12,17 @@ from project import TINY, with_changes
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[2]
-COPIED = ("Snakefile", "workflow", "profiles", "src", "dvc.yaml", ".dvc/config", ".dvcignore")
+COPIED = (
+    "Snakefile",
+    "workflow",
+    "profiles",
+    "src",
+    "dvc.yaml",
+    ".dvc/config",
+    ".dvc/.gitignore",
+    ".dvcignore",
+    ".gitignore",
+)
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
@@ -35,8 +45,6 @@ class Checkout:
                 "report": {"folder": "reports"},
             }
         )
-        (folder / ".gitignore").write_text("/data/\n.snakemake/\n__pycache__/\n/logs/\n")
-        (folder / ".dvc" / ".gitignore").write_text("/config.local\n/tmp\n/cache\n")
         self.run("git", "init", "--quiet")
         self.commit()
 
@@ -45,6 +53,13 @@ class Checkout:
         path.parent.mkdir(exist_ok=True)
         with path.open("w") as file:
             YAML(typ="safe").dump(with_changes(TINY, changes), file)
+
+    def clone(self, folder: Path) -> Checkout:
+        """Return a fresh clone of what is committed."""
+        self.run("git", "clone", "--quiet", str(self.folder), str(folder))
+        cloned = Checkout.__new__(Checkout)
+        cloned.folder = folder
+        return cloned
 
     def commit(self) -> None:
         self.run("git", "add", "--all")
@@ -61,9 +76,12 @@ class Checkout:
         return said
 
     def start(
-        self, *command: str, environment: dict[str, str] | None = None
+        self,
+        *command: str,
+        environment: dict[str, str] | None = None,
+        start_new_session: bool = False,
     ) -> subprocess.Popen[str]:
-        """Start a program in the checkout."""
+        """Start a program in the checkout; in a session of its own, as a terminal has it."""
         programs = Path(sys.executable).parent
         surroundings = {
             **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
@@ -84,6 +102,7 @@ class Checkout:
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            start_new_session=start_new_session,
         )
 
     def snakemake(self, *arguments: str, cores: int = 2) -> str:

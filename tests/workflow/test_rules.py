@@ -165,7 +165,7 @@ def test_a_params_file_is_read_and_its_name_may_hold_spaces(checkout: Checkout) 
     said = checkout.snakemake("-n", "-p", "--configfile", "params/my own.yaml")
     assert "distilling digits-p-ce-s0-" in said
     assert "exec distillery run digits-p-ce-s0-" in said
-    assert "--params 'params/my own.yaml' --logs logs > logs/train-student/" in said
+    assert "--params 'params/my own.yaml' --logs logs > logs/jobs/train-student/" in said
     assert "reports/other/index.html" in said
 
 
@@ -176,7 +176,7 @@ def test_a_job_on_another_machine_finds_its_batch(checkout: Checkout) -> None:
     given = ("--configfile", "params/many.yaml", "-n", "-p")
     said = checkout.snakemake(*given, "--resources", "batch=3", "lanes=2")
     assert said.count("--lanes 2") == 2
-    (name, *_) = re.findall(r"logs/train-student/(3-runs-\w+)\.log", said)
+    (name, *_) = re.findall(r"logs/jobs/train-student/(3-runs-\w+)\.log", said)
     there = ("--mode", "remote", "--target-jobs", f"train_student:batch={name}")
     size = Size(3, 2, 2)
     size_there = {workflow.SIZE_OF_JOBS: json.dumps(asdict(size))}

@@ -9,7 +9,8 @@ for stage in GRAPH.stages:
         output:
             touch(GRAPH.marker(stage)),
         log:
-            f"logs/{stage.name}/{{batch}}.log",
+            # Snakemake removes it when the job starts again; the runs' own logs go on.
+            f"logs/jobs/{stage.name}/{{batch}}.log",
         benchmark:
             f"logs/benchmarks/{stage.name}/{{batch}}.tsv"
         wildcard_constraints:

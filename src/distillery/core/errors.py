@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ _ENVIRONMENT = {
     errno.EMFILE,
     errno.ENFILE,
 }
+
+# As a shell has it for a process that Ctrl-C ended.
+_STOPPED = 130
 
 
 class DistilleryError(Exception):
@@ -85,7 +89,7 @@ class Interrupted(DistilleryError):
 
 @contextmanager
 def exit_on_failure() -> Iterator[None]:
-    """Make an expected failure end the process, with one line and its own exit status.
+    """Make an expected failure, or Ctrl-C, end the process with one line and its own exit status.
 
     Raises:
         OSError: one that the code, and not the disk, is to blame for.
@@ -95,6 +99,11 @@ def exit_on_failure() -> Iterator[None]:
     except DistilleryError as error:
         print(f"distillery: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        # A terminal and a parent may both have sent it.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        print("distillery: stopped", file=sys.stderr)
+        sys.exit(_STOPPED)
     except OSError as error:
         if error.errno not in _ENVIRONMENT:
             raise

@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -77,6 +78,22 @@ def execute_apart(data: Path, run: Run) -> int:
     return status
 
 
+def log_of(logs: Path, run: Run) -> Path:
+    """Return the log of a run in the folder of all logs."""
+    return logs / run.stage / f"{run.name}.log"
+
+
+def print_into(log: Path) -> None:
+    """Make this process print into a log, after what earlier attempts wrote there."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a") as file:
+        if file.tell():
+            file.write(f"\n--- again, {datetime.now(UTC).isoformat(timespec='seconds')} ---\n")
+            file.flush()
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(file.fileno(), stream.fileno())
+
+
 def _shares_a_device(run: Run) -> bool:
     """Tell whether a run computes on one accelerator, if there is one."""
     processes = run.settings.get("compute", {}).get("processes", 1)
@@ -127,7 +144,7 @@ class _Children:
 
     def start(self, run: Run) -> None:
         """Start to compute a run."""
-        log = self._logs / run.stage / f"{run.name}.log" if self._logs else None
+        log = log_of(self._logs, run) if self._logs else None
         arguments = (self._data, run, log, self.environment)
         process = self._context.Process(target=_execute, args=arguments)
         process.start()
@@ -159,9 +176,6 @@ class _Children:
 def _execute(data: Path, run: Run, log: Path | None, environment: dict[str, str]) -> None:
     os.environ.update(environment)
     if log:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("w") as file:
-            for stream in (sys.stdout, sys.stderr):
-                os.dup2(file.fileno(), stream.fileno())
+        print_into(log)
     with ending_at_once(), exit_on_failure():
         execute(data, run)
