@@ -26,6 +26,8 @@ app = typer.Typer(
     help="Reproducible knowledge distillation of image classifiers.",
 )
 
+_SIDE = "Folder of a report, params file, or REVISION:FOLDER of a committed report."
+
 app.add_typer(steering.app)
 
 
@@ -132,6 +134,45 @@ def report(
         for gap in planned.report.gaps:
             print(f"missing: {gap}")
     print(publish.publish(planned.report, planned.report_key, planned.collected, data))
+
+
+@app.command()
+def thesis(params: Params = DEFAULT_PARAMS, data: Data = DEFAULT_DATA) -> None:
+    """Write the report as a LaTeX document, with all tables and figures and the methods used."""
+    from distillery.experiment import reading
+    from distillery.planning import appendix, loading
+    from distillery.reporting.thesis import build
+
+    methods = appendix.of(reading.load(params))
+    planned = loading.load(params, data)
+    print(build.build(planned.report, planned.report_key, planned.collected, data, methods))
+
+
+@app.command("compare-reports")
+def compare_reports(
+    before: Annotated[str, typer.Argument(metavar="A", help=_SIDE)],
+    after: Annotated[str, typer.Argument(metavar="B", help="The same.")],
+    accuracy: Annotated[
+        bool, typer.Option("--accuracy", help="Compare test accuracy alone, no protocols.")
+    ] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+    as_json: AsJson = False,
+    fail_on_moved: Annotated[
+        bool, typer.Option("--fail-on-moved", help="End with status 1 if a number has moved.")
+    ] = False,
+) -> None:
+    """Say which numbers differ between two reports, and which of them beyond noise."""
+    from distillery.reporting.changes import comparing, sides, text
+
+    first, second = (sides.read(_report_of(side)) for side in (before, after))
+    metrics = [comparing.ACCURACY] if accuracy else comparing.metrics_of(first, second)
+    found = comparing.changes(first, second, metrics)
+    if as_json:
+        print(text.as_json(found))
+    else:
+        print(text.markdown(found, before, after) if markdown else text.text(found))
+    if fail_on_moved and any(change.verdict == "moved" for change in found):
+        sys.exit(1)
 
 
 @app.command("import-teacher")
@@ -298,10 +339,14 @@ def models(
     image_size: Size = 32,
     names_alone: Annotated[bool, typer.Option("--names", help="Print the names alone.")] = False,
     as_json: AsJson = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print docs/models.md.")] = False,
 ) -> None:
     """List architectures: parameters, FLOPs of an image, embedding, maps, and what they lack."""
-    from distillery.models import catalogue
+    from distillery.models import catalogue, reference
 
+    if markdown:
+        print(reference.markdown())
+        return
     chosen = catalogue.matching(names or ())
     if names_alone:
         print("\n".join(chosen))
@@ -346,11 +391,19 @@ def check_model(
 
 
 @app.command()
-def schema() -> None:
+def schema(
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print docs/params-reference.md instead.")
+    ] = False,
+) -> None:
     """Print the JSON Schema of params files, for editors."""
+    from distillery.experiment import reference
     from distillery.experiment.schema import json_schema
 
-    print(json.dumps(json_schema(), indent=2, sort_keys=True))
+    if markdown:
+        print(reference.markdown(json_schema()), end="")
+    else:
+        print(json.dumps(json_schema(), indent=2, sort_keys=True))
 
 
 @app.command()
@@ -458,6 +511,15 @@ def _show(found: Benchmark | Estimated, as_json: bool) -> None:
         return
     for line in found.lines():
         print(line)
+
+
+def _report_of(side: str) -> str:
+    """Return the folder of a params file's report, and other sides as they are."""
+    from distillery.experiment import reading
+
+    if side.endswith((".yaml", ".yml")):
+        return reading.load(Path(side)).report_folder
+    return side
 
 
 def _wanted(files: list[Path], data: Path) -> set[str]:

@@ -20,6 +20,7 @@ from distillery.planning.batches import Batch, Size, batches_of
 from distillery.planning.plan import Plan
 from distillery.reporting import files
 from distillery.reporting.page import publish
+from distillery.reporting.thesis import document
 from distillery.runs.artifact import MANIFEST, Finished
 from distillery.runs.run import Run
 from distillery.runs.stages import STAGES, Stage
@@ -153,6 +154,10 @@ class Graph:
         folder = self.plan.report.folder
         names = files.expected(self.plan.report)
         return [f"{folder}/{name}" for name in names if name.endswith(suffix)]
+
+    def thesis_files(self) -> list[str]:
+        """Return the files of the report as a LaTeX document."""
+        return document.expected(self.plan.report)
 
     def caption(self, file: str) -> str:
         """Return what holds the caption of one of the report's figures or tables."""

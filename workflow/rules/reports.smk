@@ -51,3 +51,23 @@ rule build_report:
         "reporting"
     shell:
         "exec distillery report --complete --params {params.file:q} > {log:q} 2>&1"
+
+
+# The report as a LaTeX document: `snakemake --cores all thesis`.
+rule thesis:
+    input:
+        rules.build_report.output.current,
+    output:
+        GRAPH.thesis_files(),
+    log:
+        f"logs/thesis/{GRAPH.plan.name}.log",
+    resources:
+        gpu=0,
+        mem_mb=2000,
+        runtime=30,
+    params:
+        file=PARAMS,
+    message:
+        "writing the thesis"
+    shell:
+        "exec distillery thesis --params {params.file:q} > {log:q} 2>&1"

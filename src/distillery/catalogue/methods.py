@@ -15,21 +15,13 @@ from rich.padding import Padding
 from rich.table import Table
 
 from distillery.catalogue import peers
-from distillery.catalogue.tables_text import markdown_table, printed
+from distillery.catalogue.tables_text import printed
+from distillery.core.schema_words import allowed, markdown_table, written
 from distillery.methods import registry
 from distillery.methods.base import Method, Need, Paper
 
 COSTS = Path(__file__).parent / "costs.csv"
 _TITLES = ("TITLE", "NEEDS", "CACHE", "STAGES", "CE", "KD", "OWN")
-# Words of JSON Schema.
-_KINDS = {
-    "boolean": "true or false",
-    "integer": "integer",
-    "number": "number",
-    "string": "text",
-    "null": "null",
-}
-_BOUNDS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
 
 _PREFACE = """\
 # Methods
@@ -213,35 +205,11 @@ def _options(
             yield from _options(nested, definitions, f"{group}{name}.")
         else:
             meaning = " ".join(field.get("description", "").split())
-            yield Option(f"{group}{name}", field.get("default"), _allowed(field), meaning)
-
-
-def _allowed(schema: Mapping[str, Any]) -> str:
-    """Say in words what an option may be, for example ``number > 0 or null``."""
-    match schema:
-        case {"anyOf": choices}:
-            return " or ".join(map(_allowed, choices))
-        case {"enum": choices}:
-            return ", ".join(map(_written, choices))
-        case {"const": choice}:
-            return _written(choice)
-        case {"type": "array", "items": items}:
-            return f"list of {_allowed(items)}s"
-    limits = [f"{sign} {_written(schema[key])}" for key, sign in _BOUNDS.items() if key in schema]
-    return f"{_KINDS[schema['type']]} {', '.join(limits)}".strip()
-
-
-def _written(value: Any) -> str:
-    """Return a value as it is written in a params file."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(_written(item) for item in value)}]"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+            yield Option(f"{group}{name}", field.get("default"), allowed(field), meaning)
 
 
 def _cells(entry: Entry) -> tuple[str, ...]:
-    weights = (_written(weight) for weight in entry.weights.values())
+    weights = (written(weight) for weight in entry.weights.values())
     needs = ", ".join(entry.needs) or "-"
     cache = ("yes" if entry.cache else "no") if entry.needs else "-"
     return (entry.name, entry.title, needs, cache, str(entry.stages), *weights)
@@ -287,7 +255,7 @@ def _option_table(options: Iterable[Option]) -> Padding:
     table = Table.grid(padding=(0, 2, 0, 0))
     for option in options:
         meaning = f"({option.allowed}) {option.meaning}"
-        table.add_row(option.name, _written(option.default), meaning)
+        table.add_row(option.name, written(option.default), meaning)
     return Padding(table, (0, 0, 0, 2))
 
 
@@ -300,7 +268,7 @@ def _section(entry: Entry) -> str:
     ]
     if entry.options:
         rows = [
-            (f"`{option.name}`", f"`{_written(option.default)}`", option.allowed, option.meaning)
+            (f"`{option.name}`", f"`{written(option.default)}`", option.allowed, option.meaning)
             for option in entry.options
         ]
         parts.append(markdown_table(("option", "default", "allowed", "meaning"), rows))
@@ -310,7 +278,7 @@ def _section(entry: Entry) -> str:
 def _facts(entry: Entry) -> list[str]:
     needs = ", ".join(f"`{need}`" for need in entry.needs)
     run = "trains from the cache" if entry.cache else "training runs the teacher"
-    weights = ", ".join(f"`{name}: {_written(weight)}`" for name, weight in entry.weights.items())
+    weights = ", ".join(f"`{name}: {written(weight)}`" for name, weight in entry.weights.items())
     facts = [
         f"Source: {entry.source}.",
         f"Needs {needs}; {run}." if needs else "Needs no teacher.",

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 
 from distillery.catalogue import peers
 from distillery.catalogue.peers import Counterpart, Peer
-from distillery.catalogue.tables_text import markdown_table, text_table
+from distillery.catalogue.tables_text import text_table
+from distillery.core.schema_words import markdown_table
 
 PARTS = {"methods": "method", "networks": "network", "data": "data set", "settings": "setting"}
 

@@ -16,6 +16,7 @@ from distillery.experiment.experiment import Experiment
 from distillery.planning import effects, names
 from distillery.planning.data_sets import DataSets, check_channels
 from distillery.planning.evaluations import Evaluations, Network
+from distillery.planning.paper_tables import Shown
 from distillery.planning.plan import OutsideFile, Plan
 from distillery.planning.report import report_settings
 from distillery.planning.runs import Runs, fingerprint_of
@@ -70,9 +71,10 @@ class _Planner:
         self._rows: list[Row] = []
         # Of the methods, each once, in the order of the rows.
         self._sections: list[str] = []
-        # Before seeds: those of the comparison, and all with those of ablations and studies.
+        # Those of the comparison, before seeds.
         self._students: list[Student] = []
-        self._all_students: list[Student] = []
+        # Those and the variants of ablations and studies, likewise.
+        self._shown: list[Shown] = []
 
     def add_all(self) -> None:
         """Add the trials, and the rows of teachers, comparison, ablations and studies."""
@@ -84,7 +86,7 @@ class _Planner:
             if experiment.compares(pair_id, entry_id):
                 student = resolve(experiment, self._runs.data_sets, pair_id, entry_id)
                 self._students.append(student)
-                self._all_students.append(student)
+                self._shown.append(Shown("main", student, {}))
                 choice = self._tunings.choice(pair_id, entry_id)
                 for seed in self._seeds(pair_id):
                     names = _protocols_of_student(experiment, student, seed)
@@ -103,7 +105,7 @@ class _Planner:
             ParamsError: one does not.
         """
         stages = {run.stage for run in self._runs.planned.values()}
-        effects.check(self._experiment, self._all_students, stages)
+        effects.check(self._experiment, [each.student for each in self._shown], stages)
         shown = {name for row in self._rows for name in row.evaluations}
         for name, entry in self._experiment.protocols.items():
             if name not in shown and study_of(name, entry, self._experiment) is None:
@@ -128,7 +130,9 @@ class _Planner:
         )
         name = names.joined(names.part(experiment.name), "results")
         collected = self._runs.add("collect", name, settings, read)
-        report = report_settings(experiment, self._file, self._runs, self._sections, self._students)
+        report = report_settings(
+            experiment, self._file, self._runs, self._sections, self._students, self._shown
+        )
         modules = {sections.module_of(each.module) for each in report.sections.values()}
         identity = {
             "report": report.model_dump(mode="json"),
@@ -192,12 +196,12 @@ class _Planner:
             }
             for variant in variants_of(ablation, (*path, "vary")):
                 student = resolve(self._experiment, self._runs.data_sets, pair, method, variant)
-                self._all_students.append(student)
                 # What a study varies is the same for all methods, whether it changes them or not.
                 if path[0] == "ablations":
                     effects.require_effect(variant.override, variant.path, [student])
                 choice = self._tunings.choice(pair, method, variant)
                 settings = {**names, **variant.settings}
+                self._shown.append(Shown(name, student, settings))
                 for seed in ablation.seeds or self._seeds(pair):
                     self._add_student(name, student, choice, settings, seed, ablation.protocols)
 

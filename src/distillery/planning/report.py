@@ -12,6 +12,7 @@ from distillery.experiment.pairs import Pair
 from distillery.methods import registry as methods
 from distillery.planning.data_sets import DataSets
 from distillery.planning.entries import entry_settings
+from distillery.planning.paper_tables import Shown, paper_tables
 from distillery.planning.published import published
 from distillery.planning.runs import Runs
 from distillery.planning.students import Student
@@ -33,6 +34,7 @@ def report_settings(
     runs: Runs,
     method_sections: Iterable[str],
     students: Sequence[Student],
+    shown: Sequence[Shown],
 ) -> ReportSettings:
     """Return what the report is made with, beside the results.
 
@@ -42,6 +44,7 @@ def report_settings(
         runs: those that it needs.
         method_sections: names of the sections that its methods ask for.
         students: the students of the comparison.
+        shown: those of the comparison and of all ablations.
     """
     return ReportSettings(
         name=experiment.name,
@@ -75,7 +78,7 @@ def report_settings(
             ClaimSettings(better=claim.better, worse=claim.worse, text=claim.text)
             for claim in experiment.report.claims
         ),
-        published=published(experiment, runs, students),
+        published=published(experiment, runs, students, paper_tables(experiment, runs, shown)),
     )
 
 

@@ -21,6 +21,7 @@ _TABLES = (
 _CLAIMS = "claims"
 _PUBLISHED = "published"
 _COST = "cost"
+_PAPER = "paper-"
 _FIGURES = ("accuracy", "differences", "ranks", "learning-curves", "size")
 _ABLATION = "ablation-"
 _SECTION = "section-"
@@ -33,6 +34,7 @@ def expected(report: ReportSettings) -> list[str]:
         *_TABLES,
         *([_CLAIMS] if report.claims else []),
         *([_PUBLISHED] if report.published.numbers else []),
+        *(paper(table.name) for table in report.published.tables),
         *ablations,
         *([_COST] if report.timings else []),
     ]
@@ -66,6 +68,11 @@ def ablation(name: str) -> str:
     return f"{_ABLATION}{name}"
 
 
+def paper(name: str) -> str:
+    """Return the name of a table in the rows and columns of a paper's."""
+    return f"{_PAPER}{name}"
+
+
 def section(entry: str, suffix: str = "") -> str:
     """Return the name of a table or figure of a section."""
     return f"{_SECTION}{entry}-{suffix}" if suffix else f"{_SECTION}{entry}"
@@ -79,7 +86,7 @@ def is_disposable(file: str) -> bool:
     )
     formats = "|".join(map(re.escape, TABLE_FORMATS))
     kinds = (
-        rf"tables/(({tables}|{_ABLATION}.+|{_SECTION}.+)\.({formats})|runs\.csv)",
+        rf"tables/(({tables}|{_ABLATION}.+|{_SECTION}.+|{_PAPER}.+)\.({formats})|runs\.csv)",
         rf"figures/({figures}|{_ABLATION}.+|{_SECTION}.+)\.({'|'.join(FIGURE_FORMATS)})",
     )
     return any(re.fullmatch(kind, file) for kind in kinds)

@@ -129,6 +129,47 @@ class PublishedNumber(FrozenModel):
     """Where it was published."""
 
 
+class PaperCell(FrozenModel):
+    """A cell of a paper's table: its number, and which of our rows repeats it."""
+
+    published: float | None = None
+    """The published accuracy in percent; None where the paper has none."""
+    table: str = ""
+    """Our row's table, see ``Row``; empty where nothing here repeats it."""
+    pair: str = ""
+    """Its pair."""
+    method: str = ""
+    """Its method entry; empty for teachers."""
+    variant: str = "{}"
+    """Its variant, as JSON."""
+    differs: str = ""
+    """What is not as in the paper, so that our number does not stand beside it."""
+
+
+class PaperRow(FrozenModel):
+    """A row of a paper's table."""
+
+    title: str
+    """What the paper calls it."""
+    cells: tuple[PaperCell, ...]
+    """One for each column."""
+
+
+class PaperTable(FrozenModel):
+    """A table of a paper, in its own rows and columns."""
+
+    name: str
+    """Name of its files, without ``paper-``."""
+    title: str
+    """Its caption."""
+    source: str
+    """Where the published numbers come from, in a sentence."""
+    columns: tuple[tuple[str, ...], ...]
+    """The levels of each column's heading."""
+    rows: tuple[PaperRow, ...]
+    """The rows."""
+
+
 class Published(FrozenModel):
     """Published numbers that may stand beside those of the report."""
 
@@ -136,6 +177,8 @@ class Published(FrozenModel):
     """Which they are; or what differs, if there are none."""
     numbers: tuple[PublishedNumber, ...]
     """Those whose data set, networks, schedule and objective are those of the report."""
+    tables: tuple[PaperTable, ...] = ()
+    """Tables of papers of which the experiment repeats a part."""
 
 
 class ReportSettings(FrozenModel):

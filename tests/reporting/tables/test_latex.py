@@ -10,9 +10,10 @@ import pytest
 from made_up_results import Study
 from published import read
 
+from distillery.core.latex import escaped
 from distillery.reporting.page import build
 from distillery.reporting.tables import latex
-from distillery.reporting.tables.latex import escaped, to_latex, to_tabular
+from distillery.reporting.tables.latex import to_latex, to_tabular
 from distillery.reporting.tables.model import Cell, Table
 
 

@@ -26,7 +26,7 @@ from distillery.reporting.results.collected import TEACHER, Results, records
 from distillery.reporting.results.doubts import doubts
 from distillery.reporting.sections import registry as sections
 from distillery.reporting.settings import ReportSettings
-from distillery.reporting.tables import comparisons, setup, standard, writing
+from distillery.reporting.tables import comparisons, papers, setup, standard, writing
 from distillery.reporting.tables.model import Table
 from distillery.runs.artifact import Artifact
 
@@ -71,6 +71,7 @@ def all_tables(results: Results) -> dict[str, Table]:
         tables.append(comparisons.claims(results))
     if report.published.numbers:
         tables.append(comparisons.published(results))
+    tables += [papers.paper_table(results, table) for table in report.published.tables]
     tables += [standard.ablation(results, name) for name in report.ablations]
     for entry, settings in report.sections.items():
         tables += sections.load(settings.module).tables(results, entry)

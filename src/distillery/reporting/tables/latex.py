@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from distillery.core.latex import SYMBOLS, escaped
 from distillery.reporting.formatting import DASH, one_line
 
 if TYPE_CHECKING:
@@ -24,26 +25,8 @@ if TYPE_CHECKING:
 PACKAGES = ("booktabs", "siunitx", "array", "threeparttable", "rotating", "caption")
 """What a document needs to load for these files."""
 
-# What is left after escaping and not in every font.
-_SYMBOLS = str.maketrans(
-    {
-        "±": r"$\pm$",
-        "→": r"$\rightarrow$",
-        "−": "$-$",
-        "×": r"$\times$",
-        "≥": r"$\geq$",
-        "°": r"\textdegree{}",
-        "…": r"\dots{}",
-        "<": "$<$",
-        ">": "$>$",
-        "|": "$|$",
-        "–": "--",
-        "’": "'",
-        "“": "``",
-        "”": "''",
-        "\u202f": r"\,",
-    }
-)
+# What is left after pandas' escaping and not in every font.
+_SYMBOLS = str.maketrans(SYMBOLS)
 _NUMBER = re.compile(r"([-+]?)(\d+)(?:\.(\d+))?(?: ± (\d+)(?:\.(\d+))?)?")
 # In characters. What is wider than a page is set smaller, then on its side, then divided.
 _PAGE, _SMALL_PAGE, _SIDEWAYS = 82, 100, 140
@@ -69,14 +52,6 @@ def to_tabular(table: Table) -> str:
     r"""Return the ``tabular`` alone, or one for each part of a wide or long table."""
     shown = [f"{{{_SETUP}\n{part.tabular}}}\n" for part in _parts(table)]
     return "\n".join([_head(table, PACKAGES[:3]), *shown])
-
-
-def escaped(text: str) -> str:
-    """Return a text in one line as LaTeX that prints it."""
-    frame = pd.DataFrame([[one_line(text)]])
-    body = frame.style.hide(axis="index").hide(axis="columns").format(escape="latex").to_latex()
-    (line,) = (line for line in body.splitlines() if line.endswith(r"\\"))
-    return line.removesuffix(r"\\").rstrip().translate(_SYMBOLS)
 
 
 def _head(table: Table, packages: Sequence[str]) -> str:

@@ -1,0 +1,39 @@
+"""Builds the document of a report that lies in its folder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from distillery.reporting.figures.style import theme
+from distillery.reporting.findings.all import findings
+from distillery.reporting.formatting import of_one_seed
+from distillery.reporting.page.build import all_figures
+from distillery.reporting.page.publish import marker, publish
+from distillery.reporting.results.collected import Results
+from distillery.reporting.settings import ReportSettings
+from distillery.reporting.thesis import document
+from distillery.runs.artifact import open_input
+
+
+def build(report: ReportSettings, key: str, collected: str, data: Path, methods: str) -> Path:
+    """Write the document of an experiment and return its main file; build its report if need be.
+
+    Results that were not collected, or do not match their manifest, are errors of ``open_input``.
+
+    Args:
+        report: the report's settings.
+        key: key of the report.
+        collected: location of the run of the stage ``collect``.
+        data: the data folder.
+        methods: the appendix, as LaTeX.
+    """
+    if not marker(data, report.folder, key).is_file():
+        publish(report, key, collected, data)
+    results = Results.read(report, open_input(data, collected))
+    with theme():
+        figures = [*all_figures(results)]
+    if results.is_single:
+        figures = [replace(each, caption=of_one_seed(each.caption)) for each in figures]
+    found = [finding.text for finding in findings(results)]
+    return document.write(report, found, figures, methods, Path(report.folder))
