@@ -139,8 +139,9 @@ def report(
 @app.command()
 def thesis(params: Params = DEFAULT_PARAMS, data: Data = DEFAULT_DATA) -> None:
     """Write the report as a LaTeX document, with all tables and figures and the methods used."""
+    from distillery.catalogue import appendix
     from distillery.experiment import reading
-    from distillery.planning import appendix, loading
+    from distillery.planning import loading
     from distillery.reporting.thesis import build
 
     methods = appendix.of(reading.load(params))

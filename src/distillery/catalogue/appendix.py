@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from distillery.catalogue import methods
+from distillery.catalogue.methods import Entry, Option
 from distillery.core.latex import code, escaped, prose
 from distillery.core.schema_words import written
 from distillery.experiment.experiment import Experiment
-from distillery.methods import catalogue
-from distillery.methods.catalogue import Entry, Option
 
 _PREFACE = r"""% Made from the catalogue of methods. Needs enumitem.
 Every student minimises $w_\mathrm{CE}\,\mathrm{CE} + w_\mathrm{KD}\,\mathrm{KD} +
@@ -19,7 +19,7 @@ otherwise."""
 def of(experiment: Experiment) -> str:
     """Return the appendix of an experiment: every method that an entry of it uses."""
     names = dict.fromkeys(entry.method or name for name, entry in experiment.methods.items())
-    return latex(catalogue.entries(names))
+    return latex(methods.entries(names))
 
 
 def latex(shown: Iterable[Entry]) -> str:
