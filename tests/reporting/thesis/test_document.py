@@ -11,7 +11,8 @@ import pytest
 from made_up_results import Study
 from matplotlib.figure import Figure
 
-from distillery.catalogue import appendix, methods
+from distillery.catalogue import appendix
+from distillery.catalogue import methods as catalogue
 from distillery.core.errors import UserError
 from distillery.reporting import files
 from distillery.reporting.figures.model import ReportFigure
@@ -74,7 +75,7 @@ def test_without_a_report_there_is_one_line(report: ReportSettings, tmp_path: Pa
 
 
 def test_the_appendix_names_source_weights_and_options() -> None:
-    text = appendix.latex(methods.entries(["crd", "kd"]))
+    text = appendix.latex(catalogue.entries(["crd", "kd"]))
     assert text.count(r"\subsection{") == 2
     assert r"\item[\texttt{negatives}] \texttt{16384}" in text
     assert "Default weights: ce 1, kd 0, method 0.8." in text
@@ -93,8 +94,8 @@ def test_it_compiles(study: Study, tmp_path: Path) -> None:
     build.build(report, "0" * 16, collected, folder)
     with theme():
         figures = [*build.all_figures(Results.read(report, collected))]
-    appended = appendix.latex(methods.entries())
-    main = document.write(report, ["A finding."], figures, appended, folder)
+    methods = appendix.latex(catalogue.entries())
+    main = document.write(report, ["A finding."], figures, methods, folder)
     for _ in range(2):
         done = subprocess.run(
             ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", main.name],
