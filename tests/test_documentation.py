@@ -23,7 +23,10 @@ from distillery.models import reference as models
 from distillery.planning import loading
 
 # Programs of others, which are called as their own documentation says.
-ORDINARY = {"pip", "uv", "git", "cd", "cp", "sha256sum", "pdflatex", "nvidia-cuda-mps-control"}
+ORDINARY = {
+    *("pip", "uv", "git", "cd", "cp", "sha256sum"),
+    *("mkdocs", "pdflatex", "nvidia-cuda-mps-control"),
+}
 # What pages write where a reader puts something of his own.
 PLACEHOLDERS = {"N": "1", "SEED": "1", "NAME": "name", "FILE": "params/digits.yaml"}
 

@@ -35,6 +35,7 @@ COMBINATIONS = [
 
 
 def fsecd(student_dim: int = 4, teacher_dim: int = 4, **options: Any) -> FSECD:
+    options = {"space": "logits", **options}
     return FSECD(FSECD.Options(**options), context(student_dim, teacher_dim))
 
 

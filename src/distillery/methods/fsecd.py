@@ -40,7 +40,8 @@ class FSECD(Method):
     The sum over j is over the batch. With ``exclude_same_class`` it is over p and the other
     classes. The teacher's side has no gradient. A batch of one image has loss 0.
 
-    Logits are the common space that every pair of networks has, and need no further network.
+    By default the student's embedding is mapped linearly into the space of the teacher's; the map is
+    trained along and gone afterwards. Logits need no such layer: every pair of networks has them.
     Cosines lie in -1 to 1; products and distances of raw features do not, and need another
     temperature.
 
@@ -61,7 +62,7 @@ class FSECD(Method):
 
         level: Literal["instance", "class"] = "instance"
         """Whether the positives of an anchor are its own image alone, or its class."""
-        space: Literal["logits", "penultimate", "linear"] = "logits"
+        space: Literal["logits", "penultimate", "linear"] = "linear"
         """What is compared: logits; embeddings, if those of both networks have one length; or the
         teacher's embedding with a learned linear map of the student's."""
         similarity: Literal["product", "distance"] = "product"
@@ -71,7 +72,7 @@ class FSECD(Method):
         """Whether features are divided by their lengths."""
         exclude_same_class: bool = True
         """Whether other images of the anchor's class are left out of the sum over j."""
-        temperature: float = Field(default=0.5, gt=0)
+        temperature: float = Field(default=0.2, gt=0)
         """Divides the similarities."""
 
     def __init__(self, options: Options, context: Context) -> None:
