@@ -40,8 +40,8 @@ class FSECD(Method):
     The sum over j is over the batch. With ``exclude_same_class`` it is over p and the other
     classes. The teacher's side has no gradient. A batch of one image has loss 0.
 
-    By default the student's embedding is mapped linearly into the space of the teacher's; the map is
-    trained along and gone afterwards. Logits need no such layer: every pair of networks has them.
+    By default the student's embedding is mapped linearly into the space of the teacher's; the map
+    is trained along and gone afterwards. Logits need no such layer: every pair has them.
     Cosines lie in -1 to 1; products and distances of raw features do not, and need another
     temperature.
 
