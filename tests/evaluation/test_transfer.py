@@ -281,4 +281,4 @@ def test_more_neighbours_than_images_are_refused(
     few = clouds(5)
     monkeypatch.setattr(transfer, "read", lambda *_: few)
     with pytest.raises(UserError, match=r"options\.neighbours must be at most .* 5, not 9"):
-        planned_metrics(shared_project, {"few": {"neighbours": 9}})
+        planned_metrics(shared_project, {"few": {"data": "large", "neighbours": 9}})

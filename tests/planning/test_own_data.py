@@ -42,6 +42,7 @@ def test_neither_times_nor_place_change_a_key(project: Project, pets: Path, tmp_
     for file in pets.rglob("*.png"):
         os.utime(file, (0, 0))
     assert project.plan(FOLDER) == before
+    (tmp_path / "elsewhere").mkdir()
     moved = shutil.move(pets, tmp_path / "elsewhere")
     after = project.plan({**FOLDER, "!data": {**FOLDER["!data"], "path": str(moved)}})
     assert keys(after) == keys(before)

@@ -90,12 +90,15 @@ def test_without_a_network_there_is_no_report(without: Without) -> None:
         without(lambda run: run.stage == "train-teacher")
 
 
-def test_the_page_names_what_is_missing(project: Project, tmp_path: Path) -> None:
+def test_the_page_names_what_is_missing(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from distillery.reporting.page import publish
     from distillery.runs.stages import execute
 
     changes = {"training": {"epochs": 1}, "methods": {"kd": {}, "at": {}}}
-    changes["report"] = {"folder": str(tmp_path / "report")}
+    changes["report"] = {"folder": "reports/cut"}
+    monkeypatch.chdir(project.folder)
     planned = project.plan(changes)
     for run in planned.runs.values():
         if run.stage != "collect" and "-at-" not in run.slug:

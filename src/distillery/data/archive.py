@@ -177,11 +177,13 @@ def _zip_members(archive: Path) -> Generator[_Member]:
         for info in file.infolist():
             # Zeros in archives that were not packed on Unix.
             kind = stat.S_IFMT(info.external_attr >> 16)
-            is_file = kind in (0, stat.S_IFREG) and not info.is_dir()
+            # Not `is_dir()`, which stumbles over a name that damage has emptied.
+            is_folder = info.filename.endswith("/")
+            is_file = kind in (0, stat.S_IFREG) and not is_folder
             yield _Member(
                 info.filename,
                 info.file_size,
-                info.is_dir(),
+                is_folder,
                 partial(file.open, info) if is_file else None,
             )
 

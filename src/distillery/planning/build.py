@@ -33,7 +33,13 @@ _REPORT_MODULES = ("distillery.reporting.page.build",)
 _REPORT_TEMPLATES = "reporting/page/templates"
 
 
-def build(experiment: Experiment, file: Path, looks: Mapping[str, Look] | None = None) -> Plan:
+def build(
+    experiment: Experiment,
+    file: Path,
+    looks: Mapping[str, Look] | None = None,
+    *,
+    is_cut: bool = False,
+) -> Plan:
     """Return the plan of a checked experiment.
 
     Args:
@@ -41,6 +47,7 @@ def build(experiment: Experiment, file: Path, looks: Mapping[str, Look] | None =
         file: its params file, for messages.
         looks: what was found of its data sets, by id; without it a plan knows what their sources
             say of themselves.
+        is_cut: whether rows were left out of it, so that settings may have nothing to change.
 
     Raises:
         UserError: one line naming ``file`` and the key path of the first combination that cannot
@@ -51,7 +58,8 @@ def build(experiment: Experiment, file: Path, looks: Mapping[str, Look] | None =
         check_channels(experiment, data_sets)
         planner = _Planner(experiment, data_sets, file)
         planner.add_all()
-        planner.check_effects()
+        if not is_cut:
+            planner.check_effects()
         return planner.collected()
     except ParamsError as error:
         raise UserError(format_problem(file, error.path, str(error))) from None

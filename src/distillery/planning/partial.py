@@ -55,7 +55,7 @@ def partial_plan(params: Path, plan: Plan, data: Path, logs: Path) -> Plan:
     nothing = f"{data / plan.collected}: this run has not been made; run snakemake to make it"
     if not any(row.table == _MAIN for row in cut.kept):
         raise UserError(nothing)
-    small = build(reduced, params, plan.looks)
+    small = build(reduced, params, plan.looks, is_cut=True)
     needed = small.runs[small.collected].inputs.values()
     if any(location in missing or location not in plan.runs for location in needed):
         raise UserError(nothing)

@@ -159,7 +159,9 @@ def counted(count: int, noun: str) -> str:
 
 
 def enumerated(names: Sequence[str]) -> str:
-    """Write ``A``, ``A and B``, ``A, B and C``."""
+    """Write ``A``, ``A and B``, ``A, B and C``; nothing for no names."""
+    if not names:
+        return ""
     *others, last = names
     return f"{', '.join(others)} and {last}" if others else last
 

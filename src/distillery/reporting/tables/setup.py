@@ -208,6 +208,9 @@ def _optimiser(row: Any) -> str:
     training = _plain(row).get("training")
     if not training:
         return ""
+    if training.get("optimizer") == "adamw":
+        betas = f"{training['momentum']:g} and {training['beta2']:g}"
+        return f"AdamW with betas {betas}, weight decay {training['weight_decay']:g}"
     kind = "SGD with Nesterov’s momentum" if training["nesterov"] else "SGD with momentum"
     return f"{kind} {training['momentum']:g}, weight decay {training['weight_decay']:g}"
 
