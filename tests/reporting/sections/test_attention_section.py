@@ -110,8 +110,8 @@ def test_matrices_are_means_over_seeds_on_one_scale(results: Results) -> None:
 def test_selection_is_drawn_over_the_epochs_of_every_pair(results: Results) -> None:
     *grid, _ = drawn(results)[1].figure.axes
     assert [panel.get_title().replace("\n", " ") for panel in grid] == [
-        "RTK resnet56 → resnet20",
-        "RTK resnet57 → resnet21",
+        "RTK, resnet56 → resnet20",
+        "RTK, resnet57 → resnet21",
     ]
     shown = np.asarray(grid[0].images[0].get_array())
     assert shown.shape == (TEACHER_LAYERS, EPOCHS)

@@ -169,7 +169,7 @@ def test_variants_of_two_ablations_share_a_panel(tmp_path: Path) -> None:
     settings = [text.get_text() for text in panel.texts]
     assert settings == ["1024", "4096", "16384", "0", "1", "2", "4", "8"]
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels == ["CRD + KD: negatives", "CRD + KD: points", "CE (baseline)"]
+    assert labels == ["CRD + KD: Negatives", "CRD + KD: Points", "CE (baseline)"]
     assert bank.get_color() != synthetic.get_color()
 
 
@@ -205,7 +205,7 @@ def test_a_pair_and_a_method_that_only_an_ablation_has_are_shown(tmp_path: Path)
     (line,) = variants.axes[1].get_lines()
     rows = study.runs.query("pair == 'alone'").groupby("variant", sort=False)
     assert list(line.get_xdata()) == pytest.approx(list(rows[f"{ENTRY}/step_ms"].mean()))
-    assert f"{TITLE}: negatives" in [text.get_text() for text in variants.legends[0].get_texts()]
+    assert f"{TITLE}: Negatives" in [text.get_text() for text in variants.legends[0].get_texts()]
     for suffix in ("time", "memory"):
         comparison = figures[files.section(ENTRY, suffix)].figure
         assert NETWORKS not in [panel.get_title() for panel in comparison.axes]

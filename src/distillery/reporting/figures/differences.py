@@ -21,15 +21,19 @@ _WIDEST_NAME, _NAME_SIZE = 1.3, 7.0
 def differences(results: Results, styles: Styles) -> ReportFigure:
     """Draw the mean paired difference of each method to the baseline, the largest at the top."""
     base = results.labels.get(results.baseline, results.baseline)
-    caption = (
+    subject = (
         f"Paired differences to {base} in test top-1 accuracy at the last epoch, in percentage "
-        "points: the mean over the seeds of all pairs, with error bars that are 95 % intervals "
-        "(t); small dots are the means of single pairs. Filled markers are separable from 0 "
-        "(p < 0.05 after Holm’s correction)."
+        "points"
     )
     found = against_baseline(results).sort_values("difference", ascending=False, kind="stable")
     if found.empty:
-        return ReportFigure(NAME, caption, panels.blank("Too few seeds to test anything."))
+        nothing = panels.blank("Too few seeds to test anything.")
+        return ReportFigure(NAME, f"{subject}: not drawn, for want of seeds.", nothing)
+    caption = (
+        f"{subject}: the mean over the seeds of all pairs, with error bars that are 95 % intervals "
+        "(t); small dots are the means of single pairs. Filled markers are separable from 0 "
+        "(p < 0.05 after Holm’s correction)."
+    )
     labels = [results.labels[method] for method in found["method"]]
     names = [layout.wrapped(label, _WIDEST_NAME, _NAME_SIZE) for label in labels]
     rows = layout.rows_of(names, _NAME_SIZE, _ROW) * len(names)
