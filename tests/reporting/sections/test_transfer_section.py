@@ -75,7 +75,7 @@ def test_the_figure_compares_the_linear_probes_of_each_pair(tmp_path: Path) -> N
     ticks = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
     assert ticks == ["CE", "KD", "CRD + KD"]
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert legend == ["mean ± std", "single run", "teacher", "CE (baseline)"]
+    assert legend == ["mean ± one standard deviation", "single run", "teacher", "CE (baseline)"]
 
 
 def test_only_what_was_measured_is_shown(tmp_path: Path) -> None:

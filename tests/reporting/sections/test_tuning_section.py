@@ -54,7 +54,7 @@ def test_each_method_has_a_figure_with_all_its_trials(results: Results) -> None:
     first, second = Tuning().figures(results, "tuning", styles)
     assert (first.name, second.name) == ("section-tuning-ce", "section-tuning-kd")
     (panel,) = second.figure.axes
-    assert panel.get_xlabel() == "temperature"
+    assert panel.get_xlabel() == "Temperature"
     drawn = [line.get_marker() for line in panel.lines if line.get_marker() in ("o", "*", "x")]
     assert sorted(drawn) == ["*", "o", "o", "x"]
     (star,) = [line for line in panel.lines if line.get_marker() == "*"]
