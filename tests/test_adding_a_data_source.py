@@ -27,8 +27,8 @@ def test_it_is_prepared_and_trained_on(package: Package, project: Project) -> No
     parts = {f"{part}_images": images for part in ("train", "test")}
     np.savez(raw / "arrays.npz", **parts, train_labels=labels, test_labels=labels[::-1])
     package.compute(project.params(PAGE.params()), project.data)
-    (prepared,) = (project.data / "prepared").glob("arrays-[!s]*")
-    info = json.loads((prepared / "info.json").read_text())
+    (described,) = (project.data / "prepared").glob("arrays-*/info.json")
+    prepared, info = described.parent, json.loads(described.read_text())
     assert (info["classes"], info["shape"]) == (["0", "1", "2", "3"], [8, 8, 3])
     table = pq.read_table(prepared / "train.parquet")
     assert table["label"].to_pylist() == labels.tolist()
