@@ -155,6 +155,10 @@ class Graph:
         names = files.expected(self.plan.report)
         return [f"{folder}/{name}" for name in names if name.endswith(suffix)]
 
+    def report_file(self, name: str) -> str:
+        """Return one of the files of the report by its name below the report's folder."""
+        return f"{self.plan.report.folder}/{name}"
+
     def thesis_files(self) -> list[str]:
         """Return the files of the report as a LaTeX document."""
         return document.expected(self.plan.report)

@@ -166,7 +166,7 @@ def test_a_params_file_is_read_and_its_name_may_hold_spaces(checkout: Checkout) 
     assert "distilling digits-p-ce-s0-" in said
     assert "exec distillery run digits-p-ce-s0-" in said
     assert "--params 'params/my own.yaml' --logs logs > logs/jobs/train-student/" in said
-    assert "reports/other/index.html" in said
+    assert "exec distillery report --complete --params 'params/my own.yaml'" in said
 
 
 def test_a_job_on_another_machine_finds_its_batch(checkout: Checkout) -> None:

@@ -5,7 +5,7 @@ rule build_report:
         # Its name changes with the results and the report's code; those of the other files do not.
         current=GRAPH.report_marker(),
         page=report(
-            GRAPH.report_files("/index.html"),
+            GRAPH.report_file("index.html"),
             caption="../report/page.rst",
             category="Report",
         ),
@@ -26,17 +26,16 @@ rule build_report:
                 labels={"table": Path(file).stem},
             )
             for file in GRAPH.report_files(".csv")
-            if not file.endswith("/runs.csv")
+            if Path(file).name != "runs.csv"
         ],
         runs=report(
-            GRAPH.report_files("/runs.csv"),
+            GRAPH.report_file("tables/runs.csv"),
             caption="../report/table.rst",
             category="Tables",
             labels={"table": "runs"},
         ),
-        other=GRAPH.report_files(
-            (".json", ".pdf", ".png", ".md", ".tex", "/plots.html")
-        ),
+        plots=GRAPH.report_file("plots.html"),
+        other=GRAPH.report_files((".json", ".pdf", ".png", ".md", ".tex")),
     log:
         f"logs/report/{GRAPH.plan.name}.log",
     benchmark:
