@@ -30,11 +30,19 @@ def _outdated(artifact: Artifact, finished: Finished) -> Iterator[str]:
     read = artifact.manifest["record"].get("inputs", {})
     for name, location in artifact.manifest["inputs"].items():
         source = finished.path(location)
-        if name in read and is_complete(source) and Artifact(source).contents != read[name]:
+        if name in read and is_complete(source) and _contents(source) not in (None, read[name]):
             yield (
                 f"{artifact.path}: was made of other contents than {source} has now; remove it to "
                 "have it made anew"
             )
+
+
+def _contents(source: Path) -> str | None:
+    """Return the digest of what a run holds; None if its manifest is damaged, as is told of it."""
+    try:
+        return Artifact(source).contents
+    except DamagedArtifact:
+        return None
 
 
 def unwanted(wanted: Container[str], data: Path) -> list[tuple[Path, int]]:
