@@ -278,7 +278,7 @@ def running(run: Run) -> list[str]:
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             line = path.read_bytes().replace(b"\0", b" ").decode()
-            if run.name in line and "distillery.training" in line:
+            if run.key in line and "distillery.training" in line:
                 found.append(line)
     return found
 

@@ -27,7 +27,7 @@ from distillery.data.prepared import DataSetInfo, load
 from distillery.models import predictions, registry
 from distillery.models.base import Classifier
 from distillery.planning.plan import Plan
-from distillery.runs.artifact import Artifact
+from distillery.runs.artifact import Artifact, where
 from distillery.runs.run import Run
 from distillery.training import files, foreign
 
@@ -457,6 +457,6 @@ def test_the_command_takes_a_normalisation_and_prints_it(
     (teacher,) = YAML(typ="safe").load("\n".join(lines))["teachers"].values()
     assert teacher["normalisation"] == {"mean": [0.5], "std": [0.25]}
     _, run = planned_import(project, {"!teachers": {"t": teacher}})
-    assert (project.data / run.location).is_dir()
+    assert where(project.data, run.location).is_dir()
     assert command(monkeypatch, project, *arguments, "--normalisation", "imagnet") == 2
     assert "did you mean 'imagenet'" in capsys.readouterr().err
