@@ -48,9 +48,9 @@ def test_a_cancelled_job_and_a_drained_node_cost_nothing_but_time(
     one_node: Cluster, checkout: Checkout
 ) -> None:
     """The job is tried again from its checkpoint, and the others wait for the node."""
-    scratch = checkout.folder / "data" / ".scratch"
+    logs = checkout.folder / "logs" / "train-teacher"
     started = checkout.start(*on_cluster("--resources", "batch=8"))
-    wait_for(lambda: list(scratch.glob("*resnet*/lock")), "a training to begin", PATIENCE)
+    wait_for(lambda: _is_training(logs), "a training to begin", PATIENCE)
     (running,) = one_node.jobs("RUNNING")
     one_node.drain()
     one_node.ask("scancel", running)
@@ -62,6 +62,10 @@ def test_a_cancelled_job_and_a_drained_node_cost_nothing_but_time(
     assert "0 problems" in checkout.run("distillery", "verify")
     assert "Nothing to be done" in checkout.run(*on_cluster("-n"))
     assert (checkout.folder / "reports" / "index.html").exists()
+
+
+def _is_training(logs: Path) -> bool:
+    return any("train 2/" in log.read_text() for log in logs.glob("*.log"))
 
 
 def test_results_are_those_of_this_machine_alone(one_node: Cluster, tmp_path: Path) -> None:
