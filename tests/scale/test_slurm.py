@@ -51,9 +51,10 @@ def test_a_cancelled_job_and_a_drained_node_cost_nothing_but_time(
     logs = checkout.folder / "logs" / "train-teacher"
     started = checkout.start(*on_cluster("--resources", "batch=8"))
     wait_for(lambda: _is_training(logs), "a training to begin", PATIENCE)
-    (running,) = one_node.jobs("RUNNING")
+    running = one_node.jobs("RUNNING")
+    assert running
     one_node.drain()
-    one_node.ask("scancel", running)
+    one_node.ask("scancel", *running)
     wait_for(lambda: one_node.jobs("PENDING"), "the job to be tried again", PATIENCE)
     assert not one_node.jobs("RUNNING")
     one_node.resume()
