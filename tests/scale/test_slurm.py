@@ -62,7 +62,7 @@ def test_a_cancelled_job_and_a_drained_node_cost_nothing_but_time(
     assert started.returncode == 0, said
     assert "0 problems" in checkout.run("distillery", "verify")
     assert "Nothing to be done" in checkout.run(*on_cluster("-n"))
-    assert (checkout.folder / "reports" / "index.html").exists()
+    assert (checkout.folder / "reports" / "digits" / "index.html").exists()
 
 
 def _is_training(logs: Path) -> bool:
