@@ -1,7 +1,9 @@
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from called import Distillery, call
 from hypothesis import settings
 from project import Project
 
@@ -23,6 +25,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return Project(tmp_path)
+
+
+@pytest.fixture
+def distillery(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Distillery:
+    """Run the command line in this process."""
+    return partial(call, monkeypatch, capsys)
 
 
 @pytest.fixture(scope="session")

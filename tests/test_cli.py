@@ -6,15 +6,13 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
+from called import Distillery, Result
 from processes import Command, wait_for
 from project import Project, photos
 
-from distillery import cli
 from distillery.core.locks import try_lock
 from distillery.runs import stages
 from distillery.runs.artifact import Artifact, published
@@ -24,36 +22,6 @@ from distillery.training import checkpoint
 
 OF_EXPERIMENT = ["plan", "report", "adopt", "gc"]
 CHANGES = {"!methods": {"kd": {}}}
-
-
-class Result(NamedTuple):
-    status: int
-    out: str
-    error: str
-
-    @property
-    def line(self) -> str:
-        """The only line of the error, as it must be."""
-        (line,) = self.error.splitlines()
-        return line.removeprefix("distillery: ")
-
-
-Distillery = Callable[..., Result]
-
-
-@pytest.fixture
-def distillery(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Distillery:
-    """Run the command line in this process."""
-
-    def run(*arguments: Any) -> Result:
-        monkeypatch.setattr(sys, "argv", ["distillery", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        out, error = capsys.readouterr()
-        return Result(end.value.code or 0, out, error)  # type: ignore[arg-type]
-
-    return run
 
 
 def options(project: Project, name: str = "tiny") -> tuple[str, ...]:

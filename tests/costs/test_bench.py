@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from called import Distillery
 from project import Project
 from ruamel.yaml import YAML
 
-from distillery import cli
 from distillery.costs import bench, lanes
 from distillery.costs.choice import choose
 from distillery.costs.machine import Machine, here
@@ -130,17 +129,13 @@ def test_what_fails_in_another_process_is_not_measured(project: Project) -> None
 
 
 @pytest.mark.slow
-def test_the_commands_agree(
-    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_commands_agree(project: Project, distillery: Distillery) -> None:
     file = project.params({**SMALL, "!methods": {"ce": {}, "kd": {}}})
 
     def told(*arguments: object) -> str:
-        monkeypatch.setattr(sys, "argv", ["distillery", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        assert not end.value.code
-        return capsys.readouterr().out
+        found = distillery(*arguments)
+        assert not found.status
+        return found.out
 
     data = ("--data", project.data)
     found = json.loads(told("bench", file, "--seconds", 30, "--json", *data))

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from called import Distillery
 from PIL import Image
 from project import Project
 
-from distillery import cli
 from distillery.core.errors import UserError
 from distillery.data.prepared import load
 from distillery.models import predictions
@@ -136,20 +135,13 @@ def test_exported_files_give_the_same_answers(trained: Trained, files: list[Path
 
 
 def test_predict_prints_the_same_of_a_run_and_of_its_file(
-    trained: Trained,
-    files: list[Path],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    trained: Trained, files: list[Path], distillery: Distillery
 ) -> None:
     def predict(network: Any, *options: str) -> str:
-        images = map(str, trained.images)
-        arguments = ["predict", str(network), *images, "--data", str(trained.project.data)]
-        monkeypatch.setattr(sys, "argv", ["distillery", *arguments, *options])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        assert not end.value.code
-        return capsys.readouterr().out
+        data = trained.project.data
+        found = distillery("predict", network, *trained.images, "--data", data, *options)
+        assert not found.status
+        return found.out
 
     found = [json.loads(predict(each, "--json", "-k", "2")) for each in ("ce-s0", *files[::2])]
     for other in found[1:]:
@@ -186,8 +178,7 @@ def test_only_what_is_asked_for_is_written(trained: Trained, tmp_path: Path) -> 
 def test_a_mistake_costs_one_line(
     trained: Trained,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    distillery: Distillery,
     arguments: list[str],
     message: str,
 ) -> None:
@@ -203,14 +194,10 @@ def test_a_mistake_costs_one_line(
         project.make(planned, evaluate)
     names = {"page": str(page), "evaluate": evaluate.name}
     typed = [each.format(**names) for each in arguments]
-    monkeypatch.setattr(sys, "argv", ["distillery", *typed, "--data", str(project.data)])
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    said = capsys.readouterr().err
-    assert end.value.code == 2
-    assert said.startswith(f"distillery: {message.format(**names)}")
-    assert said.count("\n") == 1
+    found = distillery(*typed, "--data", project.data)
+    assert found.status == 2
+    assert found.error.startswith(f"distillery: {message.format(**names)}")
+    assert found.error.count("\n") == 1
 
 
 def test_metadata_of_something_else_are_refused() -> None:

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import called
 import pytest
 from project import Project
 
-from distillery import cli
 from distillery.core.errors import UserError
 from distillery.core.locks import try_lock
 from distillery.core.progress import NOTE
@@ -40,20 +40,16 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Plan]:
 
 @pytest.fixture
 def distillery(
-    made: tuple[Project, Plan], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    made: tuple[Project, Plan], distillery: called.Distillery, monkeypatch: pytest.MonkeyPatch
 ) -> Distillery:
     """Run a command beside the project's data; return what it prints, also of a failure."""
     project, _ = made
     monkeypatch.chdir(project.folder)
 
     def run(*arguments: Any, status: int = 0) -> str:
-        monkeypatch.setattr(sys, "argv", ["distillery", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        out, error = capsys.readouterr()
-        assert (end.value.code or 0) == status, out + error
-        return error if status else out
+        found = distillery(*arguments)
+        assert found.status == status, found.out + found.error
+        return found.error if status else found.out
 
     return run
 

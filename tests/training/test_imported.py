@@ -6,7 +6,6 @@ import contextlib
 import os
 import pickle
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from called import Distillery
 from project import Project
 from ruamel.yaml import YAML
 from safetensors.torch import load_file
 from torch import nn
 
-from distillery import cli
 from distillery.core.errors import Diverged, UserError
 from distillery.core.files import checksum
 from distillery.data.augmentation import normalise
@@ -308,29 +307,22 @@ def test_a_network_that_has_seen_the_test_images_is_warned_of(
         project.make(planned, run)
 
 
-def command(monkeypatch: pytest.MonkeyPatch, project: Project, *arguments: str) -> int:
-    """Run a command in this process and return its exit status."""
-    options = ["--params", str(project.folder / "tiny.yaml"), "--data", str(project.data)]
-    monkeypatch.setattr(sys, "argv", ["distillery", *arguments, *options])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    assert isinstance(end.value.code, int)
-    return end.value.code
+@pytest.fixture
+def command(project: Project, distillery: Distillery) -> Distillery:
+    """Run a command on the tiny experiment in this process."""
+    options = ("--params", project.folder / "tiny.yaml", "--data", project.data)
+    return lambda *arguments: distillery(*arguments, *options)
 
 
 def test_the_command_prints_lines_that_use_the_teacher(
-    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    project: Project, command: Distillery
 ) -> None:
     project.params()
     file = project.folder / FILE
     mdistiller(network(), file)
-    assert (
-        command(
-            monkeypatch, project, "import-teacher", str(file), "--arch", "resnet8", "--at-chance"
-        )
-        == 0
-    )
-    first, _, *lines = capsys.readouterr().out.splitlines()
+    found = command("import-teacher", file, "--arch", "resnet8", "--at-chance")
+    assert found.status == 0
+    first, _, *lines = found.out.splitlines()
     (path,) = (project.data / "teachers").iterdir()
     accuracy = Artifact(path).json("metrics.json")["test_top1"]
     assert first == f"{path}: test top-1 {accuracy:.2f} %"
@@ -346,31 +338,19 @@ def test_the_command_prints_lines_that_use_the_teacher(
     assert project.data / run.location == path
     assert planned.stage("embed") == []
     # As Snakemake calls it.
-    assert command(monkeypatch, project, "run", run.name) == 0
-    assert capsys.readouterr().out.strip() == str(path)
+    found = command("run", run.name)
+    assert found.status == 0
+    assert found.out.strip() == str(path)
 
 
-def test_checkpoints_of_one_name_are_kept_apart(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_checkpoints_of_one_name_are_kept_apart(project: Project, command: Distillery) -> None:
     """RepDistiller gives all its checkpoints the same name, each in a folder of its own."""
     project.params()
     for seed in (1, 2, 1):
         file = project.folder / str(seed) / FILE
         file.parent.mkdir(exist_ok=True)
         data_parallel(network(seed), file)
-        assert (
-            command(
-                monkeypatch,
-                project,
-                "import-teacher",
-                str(file),
-                "--arch",
-                "resnet8",
-                "--at-chance",
-            )
-            == 0
-        )
+        assert command("import-teacher", file, "--arch", "resnet8", "--at-chance").status == 0
     runs = [Artifact(path) for path in (project.data / "teachers").iterdir()]
     assert len(runs) == 2
     for run in runs:
@@ -387,35 +367,31 @@ def test_checkpoints_of_one_name_are_kept_apart(
     ],
 )
 def test_the_command_refuses_in_one_line_and_leaves_nothing(
-    project: Project,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    arguments: list[str],
-    status: int,
-    message: str,
+    project: Project, command: Distillery, arguments: list[str], status: int, message: str
 ) -> None:
     project.params()
     mark = project.folder / "executed"
     _malicious(project.folder / "bad.pth", mark)
     arguments = [each.format(folder=project.folder) for each in arguments]
-    assert command(monkeypatch, project, "import-teacher", *arguments) == status
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.count("\n") == 1
+    found = command("import-teacher", *arguments)
+    assert found.status == status
+    assert message in found.error
+    assert found.error.count("\n") == 1
     assert not mark.exists()
     assert not list((project.data / "raw").glob("*"))
     assert not (project.data / "teachers").exists()
 
 
 def test_a_network_of_nan_is_refused_before_anything_is_kept(
-    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    project: Project, command: Distillery
 ) -> None:
     project.params()
     file, spoilt = project.folder / FILE, network()
     spoilt.head.weight.data[0, 0] = float("nan")
     state_dict(spoilt, file)
-    assert command(monkeypatch, project, "import-teacher", str(file), "--arch", "resnet8") == 2
-    assert capsys.readouterr().err.startswith(f"distillery: {file}: 'fc.weight' holds NaN")
+    found = command("import-teacher", file, "--arch", "resnet8")
+    assert found.status == 2
+    assert found.error.startswith(f"distillery: {file}: 'fc.weight' holds NaN")
     assert not list((project.data / "raw").glob("*"))
 
 
@@ -430,33 +406,35 @@ def test_finite_weights_whose_outputs_are_not_are_refused_by_layer(project: Proj
 
 
 def test_what_is_no_better_than_chance_is_refused_unless_it_is_wanted(
-    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    project: Project, command: Distillery
 ) -> None:
     project.params()
     file, constant = project.folder / FILE, network()
     constant.head.weight.data.zero_()
     constant.head.bias.data[:] = torch.arange(10.0)
     state_dict(constant, file)
-    arguments = ["import-teacher", str(file), "--arch", "resnet8"]
-    assert command(monkeypatch, project, *arguments) == 2
-    said = capsys.readouterr().err
-    assert "is no better than chance" in said
-    assert "are the classes in another order" in said
-    assert command(monkeypatch, project, *arguments, "--at-chance") == 0
+    arguments = ["import-teacher", file, "--arch", "resnet8"]
+    found = command(*arguments)
+    assert found.status == 2
+    assert "is no better than chance" in found.error
+    assert "are the classes in another order" in found.error
+    assert command(*arguments, "--at-chance").status == 0
 
 
 def test_the_command_takes_a_normalisation_and_prints_it(
-    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    project: Project, command: Distillery
 ) -> None:
     project.params()
     file = project.folder / FILE
     state_dict(network(), file)
-    arguments = ["import-teacher", str(file), "--arch", "resnet8", "--at-chance"]
-    assert command(monkeypatch, project, *arguments, "--normalisation", "0.5/0.25") == 0
-    _, _, *lines = capsys.readouterr().out.splitlines()
+    arguments = ["import-teacher", file, "--arch", "resnet8", "--at-chance"]
+    found = command(*arguments, "--normalisation", "0.5/0.25")
+    assert found.status == 0
+    _, _, *lines = found.out.splitlines()
     (teacher,) = YAML(typ="safe").load("\n".join(lines))["teachers"].values()
     assert teacher["normalisation"] == {"mean": [0.5], "std": [0.25]}
     _, run = planned_import(project, {"!teachers": {"t": teacher}})
     assert where(project.data, run.location).is_dir()
-    assert command(monkeypatch, project, *arguments, "--normalisation", "imagnet") == 2
-    assert "did you mean 'imagenet'" in capsys.readouterr().err
+    found = command(*arguments, "--normalisation", "imagnet")
+    assert found.status == 2
+    assert "did you mean 'imagenet'" in found.error
