@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from network_probes import REPDISTILLER
 from typer.testing import CliRunner
 
 from distillery.catalogue import peers, peers_text
 from distillery.catalogue.peers import Counterpart
 from distillery.cli import app
 from distillery.core.errors import UserError
+from distillery.core.flattening import flattened
 from distillery.data import registry as sources
 from distillery.experiment.experiment import Experiment
 from distillery.experiment.methods import MethodEntry
@@ -66,30 +68,6 @@ REPDISTILLER_METHODS = [
     "abound",
     "factor",
     "nst",
-]
-REPDISTILLER_NETWORKS = [
-    "resnet8",
-    "resnet14",
-    "resnet20",
-    "resnet32",
-    "resnet44",
-    "resnet56",
-    "resnet110",
-    "resnet8x4",
-    "resnet32x4",
-    "wrn_16_1",
-    "wrn_16_2",
-    "wrn_40_1",
-    "wrn_40_2",
-    "vgg8",
-    "vgg11",
-    "vgg13",
-    "vgg16",
-    "vgg19",
-    "ResNet50",
-    "MobileNetV2",
-    "ShuffleV1",
-    "ShuffleV2",
 ]
 # Keys of engine/cfg.py at a08d46f1 with their defaults.
 MDISTILLER: dict[str, Any] = {
@@ -203,23 +181,12 @@ TORCHDISTILL = {
 }
 
 
-def flattened(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in tree.items():
-        found |= (
-            flattened(value, f"{prefix}{key}.")
-            if isinstance(value, dict)
-            else {f"{prefix}{key}": value}
-        )
-    return found
-
-
 def test_every_name_of_repdistiller_is_covered() -> None:
     table = peers.load("repdistiller")
     flags = [f"--{flag}" for flag in REPDISTILLER_FLAGS]
     assert [key for key in table.settings if key.startswith("--")] == flags
     assert list(table.methods) == REPDISTILLER_METHODS
-    assert set(REPDISTILLER_NETWORKS) <= set(table.networks)
+    assert set(REPDISTILLER) <= set(table.networks)
 
 
 def test_every_name_of_mdistiller_is_covered() -> None:

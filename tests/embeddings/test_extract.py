@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import torch.nn.functional as F
+from made_up_data import made_up_info
 from project import Project
 
 from distillery.core.errors import UserError
@@ -36,16 +37,12 @@ def made(
 def prepared(data: Path, shape: tuple[int, int, int], name: str, **settings: Any) -> Artifact:
     """Publish an info without images."""
     channels = range(shape[2])
-    info = DataSetInfo(
+    info = made_up_info(
         name=name,
         classes=("a", "b"),
         shape=shape,
         mean=tuple(0.3 + channel / 10 for channel in channels),
         std=tuple(0.1 + channel / 10 for channel in channels),
-        counts={"train": 0, "test": 0},
-        per_class={"train": (), "test": ()},
-        shared=0,
-        origin={},
     )
     whole = {"source": "image-folder", "contents": name, "image_size": shape[0], **settings}
     return made(data, "prepare", whole, {}, lambda work: work.write_json(INFO, info.model_dump()))

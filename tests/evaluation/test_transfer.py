@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up_data import made_up_info
 from project import Project
 from pydantic import ValidationError
 from scipy.special import softmax
@@ -19,7 +20,6 @@ from torch import Tensor, nn
 
 from distillery.core.errors import UserError
 from distillery.data.augmentation import normalise
-from distillery.data.info import DataSetInfo
 from distillery.data.prepared import ImageSet
 from distillery.data.settings import Augmentation
 from distillery.embeddings.extract import Features
@@ -176,17 +176,7 @@ def loader(images: int = 96) -> ViewLoader:
     """Return a loader of bright and of dark images, which random boxes do not change."""
     labels = torch.arange(images) % 2
     pixels = (40 + 160 * labels)[:, None, None, None].expand(images, 12, 12, 1).byte()
-    info = DataSetInfo(
-        name="brightness",
-        classes=("dark", "bright"),
-        shape=(6, 6, 1),
-        mean=(0.5,),
-        std=(0.25,),
-        counts={"train": images, "test": 0},
-        per_class={"train": (images // 2, images // 2), "test": (0, 0)},
-        shared=0,
-        origin={},
-    )
+    info = made_up_info(classes=("dark", "bright"), shape=(6, 6, 1), mean=(0.5,), std=(0.25,))
     boxes = Augmentation(kind="random-resized-crop", size=6)
     schedule = ViewSchedule(boxes.views, 8, 0)
     return ViewLoader(

@@ -9,6 +9,31 @@ from distillery.models.base import Classifier, Outputs
 from distillery.models.registry import build
 
 CLASSES = 7
+# Names of networks in RepDistiller at b84f547c.
+REPDISTILLER = [
+    "resnet8",
+    "resnet14",
+    "resnet20",
+    "resnet32",
+    "resnet44",
+    "resnet56",
+    "resnet110",
+    "resnet8x4",
+    "resnet32x4",
+    "ResNet50",
+    "wrn_16_1",
+    "wrn_16_2",
+    "wrn_40_1",
+    "wrn_40_2",
+    "vgg8",
+    "vgg11",
+    "vgg13",
+    "vgg16",
+    "vgg19",
+    "MobileNetV2",
+    "ShuffleV1",
+    "ShuffleV2",
+]
 
 
 def seeded(arch: str, seed: int) -> Classifier:

@@ -5,30 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from made_up_data import made_up_info, noise
 
 from distillery.data.augmentation import normalise
-from distillery.data.info import DataSetInfo
 from distillery.data.prepared import ImageSet
 from distillery.models.inference import batch_size, in_batches, infer, normalised, predict
 from distillery.models.registry import build
 
-INFO = DataSetInfo(
-    name="x",
-    classes=("a", "b", "c"),
-    shape=(8, 8, 3),
-    mean=(0.4, 0.5, 0.6),
-    std=(0.2, 0.3, 0.4),
-    counts={"train": 0, "test": 11},
-    per_class={"train": (), "test": ()},
-    shared=0,
-    origin={},
-)
-
-
-def images() -> ImageSet:
-    random = torch.Generator().manual_seed(0)
-    pixels = torch.randint(0, 256, (11, 8, 8, 3), generator=random).byte()
-    return ImageSet(pixels, torch.arange(11) % 3, torch.arange(11))
+INFO = made_up_info(shape=(8, 8, 3), mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.4))
+IMAGES = noise(11)
 
 
 @pytest.mark.parametrize(("count", "sizes"), [(11, [4, 4, 3]), (8, [4, 4]), (3, [3])])
@@ -40,7 +25,7 @@ def test_batches_are_consecutive(count: int, sizes: list[int]) -> None:
 
 def test_outputs_are_those_of_all_images_at_once() -> None:
     torch.manual_seed(0)
-    network, data = build("resnet8", num_classes=3).eval(), images()
+    network, data = build("resnet8", num_classes=3).eval(), IMAGES
     with torch.no_grad():
         whole = network(normalise(data.images, INFO.mean, INFO.std), features=True)
     found = list(infer(network, data, INFO, in_batches(11, 4), features=True))
@@ -54,7 +39,7 @@ def test_outputs_are_those_of_all_images_at_once() -> None:
 
 
 def test_pixels_are_prepared_knowing_their_rows() -> None:
-    data, rows = images(), (torch.tensor([7, 2]), torch.tensor([5]))
+    data, rows = IMAGES, (torch.tensor([7, 2]), torch.tensor([5]))
 
     def marked(rows: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
         assert torch.equal(pixels, data.images[rows])
@@ -67,7 +52,7 @@ def test_pixels_are_prepared_knowing_their_rows() -> None:
 
 
 def test_gradients_come_back_after_inference() -> None:
-    network, data = build("resnet8", num_classes=3).eval(), images()
+    network, data = build("resnet8", num_classes=3).eval(), IMAGES
     for _ in infer(network, data, INFO, in_batches(11, 4)):
         # Whoever uses the outputs is not in inference mode.
         assert torch.is_grad_enabled()

@@ -7,8 +7,6 @@ from typing import Any
 import pytest
 from project import Project
 
-COSINE = {"training": {"schedule": "cosine"}}
-
 
 def entry(name: str, **settings: Any) -> dict[str, Any]:
     return {"!methods": {name: settings}}
