@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,15 @@ def photos(
     return folder
 
 
+def refusal(of: Callable[..., object], *arguments: Any) -> str:
+    """Return the one line that a mistake costs."""
+    with pytest.raises(UserError) as error:
+        of(*arguments)
+    message = str(error.value)
+    assert "\n" not in message
+    return message
+
+
 class Project:
     """A data folder and params files in one folder."""
 
@@ -110,11 +119,8 @@ class Project:
     def mistake(self, changes: dict[str, Any]) -> str:
         """Return the one line that a wrong params file costs, without the file's name."""
         file = self.params(changes)
-        with pytest.raises(UserError) as error:
-            loading.load(file, self.data)
-        name, _, message = str(error.value).partition(": ")
+        name, _, message = refusal(loading.load, file, self.data).partition(": ")
         assert name == str(file)
-        assert "\n" not in message
         return message
 
     def make(self, planned: Plan, run: Run) -> Artifact:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from documented import ROOT, Page
+from checkout import WORKFLOW, copy
+from documented import Page
 from PIL import Image
 from project import photos
 
@@ -22,12 +22,7 @@ FOUND = re.search(r"```\n(pets: .*?)```", PAGE.text, re.DOTALL)
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """Copy what a fresh clone has of the workflow, and put images of several kinds into it."""
-    for name in ("Snakefile", "workflow", "profiles", "src"):
-        source, target = ROOT / name, tmp_path / name
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, target)
+    copy(tmp_path, (*WORKFLOW, "src"))
     pets = photos(tmp_path / "data" / "raw" / "pets", train=19, test=0)
     Image.new("RGBA", (20, 20), (0, 0, 0, 0)).save(pets / "cat" / "icon.png")
     (pets / "dog" / "old").mkdir()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from documented import ROOT, Page
+from checkout import WORKFLOW, copy
+from documented import Page
 
 PAGE = Page("tutorial-own-network.md")
 _SAVED = re.compile(r"ave this as\s+`([\w/.]+)`[^`]*?:\n\n```(?:python|yaml)\n(.*?)```", re.DOTALL)
@@ -35,10 +35,7 @@ def run(command: str, folder: Path, status: int = 0) -> str:
 
 @pytest.mark.slow
 def test_every_command_of_the_page_does_what_it_says(tmp_path: Path) -> None:
-    for name in ("Snakefile", "workflow", "profiles"):
-        source = ROOT / name
-        copy = shutil.copytree if source.is_dir() else shutil.copy
-        copy(source, tmp_path / name)
+    copy(tmp_path, WORKFLOW)
     (tmp_path / "data" / "raw").mkdir(parents=True)
     said: list[str] = []
     for part in re.split(r"(?=^## )", PAGE.text, flags=re.MULTILINE):

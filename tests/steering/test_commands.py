@@ -19,6 +19,7 @@ from distillery.planning.plan import Plan
 from distillery.runs import stages
 from distillery.runs.artifact import Artifact, published
 from distillery.runs.produce import LOCK, SCRATCH
+from distillery.runs.run import Run
 from distillery.steering import redoing
 from distillery.steering.choosing import chosen
 from distillery.steering.output import sparkline
@@ -208,10 +209,18 @@ def test_only_a_method_a_pair_a_seed(made: tuple[Project, Plan], distillery: Dis
     assert [Path(line).name for line in told.splitlines()] == [run.name for run in runs]
 
 
-def test_a_run_is_made_again(made: tuple[Project, Plan], distillery: Distillery) -> None:
+@pytest.fixture
+def student(made: tuple[Project, Plan]) -> tuple[Run, Any]:
+    """A finished student with its manifest."""
     project, planned = made
     run = planned.stage("train-student")[0]
-    before = Artifact(project.data / run.location).manifest
+    return run, Artifact(project.data / run.location).manifest
+
+
+def test_a_run_is_made_again(
+    made: tuple[Project, Plan], student: tuple[Run, Any], distillery: Distillery
+) -> None:
+    (project, _), (run, before) = made, student
     told = distillery("redo", "ce-s0", "--params", "tiny.yaml")
     assert told == f"data/{run.location}: made again, with the same files\n"
     after = Artifact(project.data / run.location).manifest
@@ -221,11 +230,9 @@ def test_a_run_is_made_again(made: tuple[Project, Plan], distillery: Distillery)
 
 
 def test_a_run_that_comes_out_differently_replaces_the_old_one_with_all_that_hangs_on_it(
-    made: tuple[Project, Plan], monkeypatch: pytest.MonkeyPatch
+    made: tuple[Project, Plan], student: tuple[Run, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project, planned = made
-    run = planned.stage("train-student")[0]
-    before = Artifact(project.data / run.location).manifest
+    (project, planned), (run, before) = made, student
     there = len(list(published(project.data)))
     execute = stages.execute
 
@@ -250,11 +257,9 @@ def test_a_run_that_comes_out_differently_replaces_the_old_one_with_all_that_han
 
 
 def test_a_run_that_fails_the_second_time_is_put_back(
-    made: tuple[Project, Plan], monkeypatch: pytest.MonkeyPatch
+    made: tuple[Project, Plan], student: tuple[Run, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project, planned = made
-    run = planned.stage("train-student")[0]
-    before = Artifact(project.data / run.location).manifest
+    (project, _), (run, before) = made, student
 
     def fail(*_: Any) -> Path:
         raise UserError("no")

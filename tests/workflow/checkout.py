@@ -6,16 +6,16 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from project import TINY, with_changes
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[2]
+WORKFLOW = ("Snakefile", "workflow", "profiles")
 COPIED = (
-    "Snakefile",
-    "workflow",
-    "profiles",
+    *WORKFLOW,
     "src",
     "dvc.yaml",
     ".dvc/config",
@@ -26,18 +26,23 @@ COPIED = (
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
+def copy(folder: Path, names: Iterable[str]) -> None:
+    """Copy files and folders of the project to the same places below a folder."""
+    for name in names:
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, target, ignore=IGNORED)
+        else:
+            shutil.copy(ROOT / name, target)
+
+
 class Checkout:
     """A copy of the project with a tiny default experiment, as a Git repository with DVC."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in COPIED:
-            target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if (ROOT / name).is_dir():
-                shutil.copytree(ROOT / name, target, ignore=IGNORED)
-            else:
-                shutil.copy(ROOT / name, target)
+        copy(folder, COPIED)
         self.write_params(
             {
                 "name": "digits",
