@@ -6,79 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from network_probes import OWN
 
 from distillery.core.errors import UserError
 from distillery.models import catalogue, contract, registry
 from distillery.models.naming import short, source_of
 from distillery.models.spec import describe
-
-OWN = """
-import torch
-from torch import nn
-from distillery.models.base import Classifier
-from distillery.models.layers import conv
-
-
-class Net(nn.Module):
-    def __init__(self, num_classes, in_channels):
-        super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(in_channels, 4, 3, padding=1), nn.ReLU())
-        self.stage = nn.Sequential(nn.Conv2d(4, 6, 3, stride=2, padding=1), nn.ReLU())
-        self.out = nn.Linear(6, num_classes)
-
-    def forward(self, images):
-        return self.out(torch.flatten(self.stage(self.stem(images)).mean((2, 3)), 1)).log_softmax(1)
-
-
-class Whole(Classifier):
-    head_path = "fc"
-
-    def __init__(self, num_classes, in_channels):
-        super().__init__()
-        self.conv = conv(in_channels, 5, 3)
-        self.fc = nn.Linear(5, num_classes)
-
-    def trunk(self, images, recorder):
-        return self.conv(images).relu()
-
-
-class Untraceable(Net):
-    def forward(self, images):
-        if images.sum() > 0:
-            return super().forward(images)
-        return super().forward(-images)
-
-
-class Convolutional(nn.Module):
-    def __init__(self, num_classes, in_channels):
-        super().__init__()
-        self.conv = nn.Conv2d(in_channels, num_classes, 3)
-
-    def forward(self, images):
-        return self.conv(images).mean((2, 3))
-
-
-class Unused(Whole):
-    supplies = frozenset({"logits", "embedding", "classifier"})
-
-    def __init__(self, num_classes, in_channels):
-        super().__init__(num_classes, in_channels)
-        self.idle = nn.Parameter(torch.zeros(1))
-
-
-class Options(nn.Module):
-    def __init__(self, width):
-        super().__init__()
-
-
-class Failing(nn.Module):
-    def __init__(self, num_classes, in_channels):
-        raise RuntimeError("no luck")
-
-
-def helper():
-    pass
-"""
 
 
 @pytest.fixture

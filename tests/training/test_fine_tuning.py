@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from network_probes import OWN
 from project import Project
 from safetensors.torch import load_file
 
@@ -143,8 +143,7 @@ def test_training_settings_without_effect_are_refused(
 def test_a_method_says_when_the_plan_is_made_what_a_network_lacks(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = Path(__file__).parents[1].joinpath("models", "test_libraries.py").read_text()
-    (project.folder / "nets.py").write_text(text.partition('OWN = """')[2].partition('"""')[0])
+    (project.folder / "nets.py").write_text(OWN)
     monkeypatch.chdir(project.folder)
     changes = {"pairs": {"p": {"student": "nets.py:Net"}}, "!methods": {"ofd": {}}}
     said = project.mistake(changes)
@@ -153,8 +152,7 @@ def test_a_method_says_when_the_plan_is_made_what_a_network_lacks(
     planned = project.plan({**changes, "!methods": {"kd": {}, "at": {}}})
     keys = {run.key for run in planned.stage("train-student")}
     assert all(run.settings["source"] for run in planned.stage("train-student"))
-    source = (project.folder / "nets.py").read_text()
-    (project.folder / "nets.py").write_text(f"{source}\n# edited\n")
+    (project.folder / "nets.py").write_text(f"{OWN}\n# edited\n")
     again = project.plan({**changes, "!methods": {"kd": {}, "at": {}}})
     assert not keys & {run.key for run in again.stage("train-student")}
     assert planned.stage("train-teacher") == again.stage("train-teacher")
