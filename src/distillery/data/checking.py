@@ -12,7 +12,7 @@ from distillery.core.errors import DamagedArtifact, UserError
 from distillery.data.contents import contents_of, digest_of, folder_of_raw_files, located
 from distillery.data.files import find, roots_of
 from distillery.data.looking import preparations
-from distillery.data.settings import RAW_DATA, PrepareSettings, Reading, Source
+from distillery.data.settings import PrepareSettings, Source
 from distillery.runs.artifact import Artifact, published
 
 
@@ -68,7 +68,6 @@ def _prepared(data: Path) -> Iterator[tuple[Path, Source, str | None]]:
     for artifact in preparations(data):
         with contextlib.suppress(ValidationError):
             settings = PrepareSettings.model_validate(artifact.manifest["settings"])
-            read = settings.model_dump(include=set(Reading.model_fields))
-            source = Source(**read, path=artifact.manifest.get("outside", {}).get(RAW_DATA))
+            source = settings.located(artifact.manifest.get("outside", {}))
             if not source.facts.built_in:
                 yield artifact.path, source, settings.contents
