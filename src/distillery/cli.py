@@ -250,17 +250,18 @@ def plan(
         _show(commands.estimated(params, data), as_json)
         return
     from distillery.planning import loading
-    from distillery.runs.artifact import Finished
+    from distillery.runs.artifact import Finished, is_complete
 
     planned, finished = loading.load(params, data), Finished(data)
     runs = [
         {
             "stage": run.stage,
-            "run": finished.path(run.location).relative_to(data).as_posix(),
+            "run": path.relative_to(data).as_posix(),
             "key": run.key,
-            "done": run.location in finished,
+            "done": is_complete(path),
         }
         for run in planned.runs.values()
+        for path in [finished.path(run.location)]
     ]
     if as_json:
         plain = {"name": planned.name, "report": planned.report_key, "notes": planned.notes}

@@ -13,6 +13,7 @@ from distillery.catalogue import peers, peers_text
 from distillery.catalogue.peers import Counterpart
 from distillery.cli import app
 from distillery.core.errors import UserError
+from distillery.core.flattening import flattened
 from distillery.data import registry as sources
 from distillery.experiment.experiment import Experiment
 from distillery.experiment.methods import MethodEntry
@@ -201,17 +202,6 @@ TORCHDISTILL = {
     "KTALoss": "*",
     "AffinityLoss": "*",
 }
-
-
-def flattened(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in tree.items():
-        found |= (
-            flattened(value, f"{prefix}{key}.")
-            if isinstance(value, dict)
-            else {f"{prefix}{key}": value}
-        )
-    return found
 
 
 def test_every_name_of_repdistiller_is_covered() -> None:
