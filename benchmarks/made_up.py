@@ -16,7 +16,7 @@ from distillery.embeddings.reader import Slot
 from distillery.embeddings.views import ViewSchedule
 from distillery.methods.base import Context
 from distillery.models import registry
-from distillery.models.base import Classifier
+from distillery.models.base import Classifier, ModelSpec
 from distillery.models.spec import describe
 
 BATCH, CLASSES, IMAGES, NEGATIVES, SIDE = 64, 100, 50_000, 16_384, 32
@@ -65,9 +65,14 @@ def network(arch: str, classes: int = CLASSES) -> Classifier:
     return built.to(memory_format=torch.channels_last).train()
 
 
+def described(arch: str, classes: int = CLASSES) -> ModelSpec:
+    """Return what is known of an architecture for these images."""
+    return describe(arch, classes, 3, SIDE)
+
+
 def context(teacher: str, student: str) -> Context:
     """Return what a method of the pair is built from."""
-    specs = [describe(arch, CLASSES, 3, SIDE) for arch in (student, teacher)]
+    specs = [described(arch) for arch in (student, teacher)]
     return Context(specs[0], specs[1], labels(), seed=0, epochs=240)
 
 
@@ -83,6 +88,6 @@ class CachedOutputs:
 
     def slot(self, number: int, device: torch.device, following: int | None) -> Slot:
         """Return outputs of all images, stored in half precision as by default."""
-        dim = describe(self.arch, self.classes, 3, SIDE).embedding_dim
+        dim = described(self.arch, self.classes).embedding_dim
         wide = torch.rand(len(self.views), self.classes + dim, dtype=torch.float16)
         return Slot(self.views, wide[:, : self.classes].clone(), wide[:, self.classes :].clone())

@@ -24,8 +24,6 @@ from distillery.embeddings.settings import ViewOrder
 from distillery.evaluation.computation import counts
 from distillery.evaluation.student_steps import StudentSteps, steps_of
 from distillery.methods import registry as methods
-from distillery.models.base import ModelSpec
-from distillery.models.spec import describe
 from distillery.training.settings import Compute, DistillationSettings, Training
 
 PAIR = "resnet56→resnet20"
@@ -75,7 +73,7 @@ def steps_with(name: str) -> StudentSteps:
     """Return the training step of the pair's student with a method."""
     kind = methods.load(name)
     teacher_arch, student_arch = made_up.PAIRS[PAIR]
-    described = [_describe(arch) for arch in (student_arch, teacher_arch)]
+    described = [made_up.described(arch) for arch in (student_arch, teacher_arch)]
     options = kind.Options()
     arch = kind.student_arch(options, *described)
     settings = DistillationSettings(
@@ -95,7 +93,7 @@ def steps_with(name: str) -> StudentSteps:
     return steps_of(
         made_up.network(arch),
         settings,
-        _describe(arch),
+        made_up.described(arch),
         [(described[1], made_up.network(teacher_arch).eval())] if kind.needs else [],
         torch.float16 if kind.trains_from_cache() else None,
         made_up.labels(),
@@ -104,16 +102,12 @@ def steps_with(name: str) -> StudentSteps:
     )
 
 
-def _describe(arch: str) -> ModelSpec:
-    return describe(arch, made_up.CLASSES, 3, made_up.SIDE)
-
-
 def _cost(
     name: str, steps: StudentSteps, taken: Mapping[str, np.ndarray], baseline: Mapping[str, float]
 ) -> Cost:
     found, plain = counts(steps), taken[f"{name} plain"]
     added = sum(each.numel() for each in steps.full.distiller.student.parameters())
-    added -= _describe(made_up.PAIRS[PAIR][1]).parameters
+    added -= made_up.described(made_up.PAIRS[PAIR][1]).parameters
     memory = found["step_memory_mb"] - baseline["student_memory_mb"]
     step, teacher = (
         round(float(np.median(taken[f"{name} {part}"] / plain)), 2) for part in ("step", "teacher")

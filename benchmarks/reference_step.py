@@ -29,7 +29,6 @@ from benchmarks import made_up
 from benchmarks.training_step import mean_seconds
 from distillery.core.errors import UserError
 from distillery.models import registry
-from distillery.models.spec import describe
 
 WORKERS, DIM, TEMPERATURE, KD_TEMPERATURE, MOMENTUM = 2, 128, 0.07, 4.0, 0.5
 EPSILON = 1e-7
@@ -119,7 +118,7 @@ class ReferenceStep:
         )
         self._teacher.eval()
         self._student.train()
-        dims = [describe(arch, made_up.CLASSES, 3, made_up.SIDE).embedding_dim for arch in pair]
+        dims = [made_up.described(arch).embedding_dim for arch in pair]
         self._contrast = GatheredContrast(dims[1], dims[0]) if method == "crd" else None
         trained = [*self._student.parameters(), *(self._contrast or nn.Module()).parameters()]
         self._optimizer = torch.optim.SGD(trained, 0.05, momentum=0.9, weight_decay=5e-4)

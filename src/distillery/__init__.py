@@ -20,6 +20,4 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
     # Not by a statement: the code of runs that import this package does not depend on it.
-    from importlib import import_module
-
-    return getattr(import_module(f"{__name__}.library"), name)
+    return getattr(importlib.import_module(f"{__name__}.library"), name)

@@ -14,7 +14,14 @@ import typer
 from distillery.core.errors import DistilleryError, UserError, exit_on_failure
 from distillery.core.signals import ending_at_once
 from distillery.steering import commands as steering
-from distillery.steering.arguments import DEFAULT_DATA, DEFAULT_PARAMS, AsJson, Data, Params
+from distillery.steering.arguments import (
+    DEFAULT_DATA,
+    DEFAULT_LOGS,
+    DEFAULT_PARAMS,
+    AsJson,
+    Data,
+    Params,
+)
 
 if TYPE_CHECKING:
     from distillery.costs.commands import Benchmark, Estimated
@@ -114,7 +121,7 @@ def report(
     complete: Annotated[
         bool, typer.Option("--complete", help="Refuse gaps, as for a final version.")
     ] = False,
-    logs: Annotated[Path, typer.Option(help="Folder of logs, for reasons.")] = Path("logs"),
+    logs: Annotated[Path, typer.Option(help="Folder of logs, for reasons.")] = DEFAULT_LOGS,
 ) -> None:
     """Build tables, figures and the page from the results that are there.
 
@@ -243,17 +250,18 @@ def plan(
         _show(commands.estimated(params, data), as_json)
         return
     from distillery.planning import loading
-    from distillery.runs.artifact import Finished
+    from distillery.runs.artifact import Finished, is_complete
 
     planned, finished = loading.load(params, data), Finished(data)
     runs = [
         {
             "stage": run.stage,
-            "run": finished.path(run.location).relative_to(data).as_posix(),
+            "run": path.relative_to(data).as_posix(),
             "key": run.key,
-            "done": run.location in finished,
+            "done": is_complete(path),
         }
         for run in planned.runs.values()
+        for path in [finished.path(run.location)]
     ]
     if as_json:
         plain = {"name": planned.name, "report": planned.report_key, "notes": planned.notes}

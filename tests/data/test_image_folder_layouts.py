@@ -149,6 +149,22 @@ def test_several_frames(root: Path, data_root: Path) -> None:
     assert card(data_root).notes == ("1 of 13 images have several frames: the first is taken",)
 
 
+def test_a_file_that_is_cut_off_between_frames(root: Path, data_root: Path) -> None:
+    image_folder(root)
+    file = root / "train" / "cat" / "a.gif"
+    frames = [Image.new("RGB", (6, 6), colour) for colour in ("red", "blue")]
+    frames[0].save(file, save_all=True, append_images=frames[1:])
+    whole = file.read_bytes()
+    said = set()
+    for length in range(len(whole)):
+        file.write_bytes(whole[:length])
+        try:
+            card(data_root)
+        except UserError as error:
+            said.add(str(error).rpartition(": ")[2].partition(" (")[0])
+    assert said == {"not an image of a known format", "not a readable image"}
+
+
 def test_squash_and_crop(prepared: Prepare, root: Path) -> None:
     image_folder(root)
     wide = pixels(5, 8, 16, 3)

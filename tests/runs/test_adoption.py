@@ -21,6 +21,13 @@ from distillery.runs.artifact import MANIFEST, Artifact, is_complete, published
 from distillery.runs.run import Run
 
 CHANGES = {"!methods": {"kd": {}}}
+TUNED: dict[str, Any] = {
+    **CHANGES,
+    "tuning": {
+        "pair": "p",
+        "methods": {"kd": {"vary": {"training": {"lr": [0.1]}, "options": {"temperature": [2]}}}},
+    },
+}
 # What of a manifest makes the run.
 _OF_RUN = ("stage", "folder", "slug", "settings", "inputs", "code")
 
@@ -67,21 +74,29 @@ class Earlier(NamedTuple):
         return is_complete(self.data / self.of_stage(stage).location)
 
 
-def make_earlier(project: Project) -> Earlier:
-    """Compute all runs as if by other code: with other keys."""
-    planned = [*project.plan(CHANGES).runs.values()]
-    old: dict[str, Run] = {}
+def of_code(code: str, planned: list[Run]) -> list[Run]:
+    """Return runs as other code plans them: with other keys."""
+    runs: dict[str, Run] = {}
     for run in planned:
+        inputs = {name: runs[location].location for name, location in run.inputs.items()}
+        runs[run.location] = replace(run, code=code, inputs=inputs, key="")
+    return [*runs.values()]
+
+
+def make_earlier(project: Project, changes: dict[str, Any]) -> Earlier:
+    """Compute all runs as if by other code."""
+    planned = [*project.plan(changes).runs.values()]
+    old: dict[str, str] = {}
+    for run, twin in zip(planned, of_code("earlier", planned), strict=True):
         if run.stage != "collect":
-            inputs = {name: old[location].location for name, location in run.inputs.items()}
-            old[run.location] = replace(run, code="earlier", inputs=inputs, key="")
-            stages.execute(project.data, old[run.location])
-    return Earlier(project.data, planned, {new: run.location for new, run in old.items()})
+            stages.execute(project.data, twin)
+            old[run.location] = twin.location
+    return Earlier(project.data, planned, old)
 
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Earlier:
-    return make_earlier(Project(tmp_path_factory.mktemp("earlier")))
+    return make_earlier(Project(tmp_path_factory.mktemp("earlier")), CHANGES)
 
 
 @pytest.fixture
@@ -137,6 +152,45 @@ def test_a_field_that_did_not_exist_has_the_default_of_today(earlier: Earlier) -
     assert new.settings["training"]["nesterov"] is False
 
 
+def test_candidates_have_the_defaults_of_today_as_well(project: Project) -> None:
+    earlier = make_earlier(project, TUNED)
+
+    def age(old: dict[str, Any]) -> None:
+        first, *others = old["settings"]["candidates"]
+        for settings in (old["settings"], *others):
+            settings["training"].pop("nesterov")
+        assert not first
+        assert [candidate["training"]["lr"] for candidate in others]
+
+    earlier.rewrite("train-student", age)
+    adopt(earlier.planned, earlier.data)
+    assert earlier.adopted("select")
+    assert earlier.adopted("train-student")
+
+
+def test_the_order_of_what_was_tried_together_does_not_count(project: Project) -> None:
+    earlier = make_earlier(project, TUNED)
+
+    def turn(old: dict[str, Any]) -> None:
+        trials = old["settings"]["trials"]
+        old["settings"]["trials"] = [dict(reversed(each.items())) for each in trials]
+        assert [*map(list, trials)] != [*map(list, old["settings"]["trials"])]
+
+    earlier.rewrite("select", turn)
+    adopt(earlier.planned, earlier.data)
+    assert earlier.adopted("select")
+
+
+def test_another_candidate_is_another_run(project: Project) -> None:
+    earlier = make_earlier(project, TUNED)
+    earlier.rewrite(
+        "train-student", lambda old: old["settings"]["candidates"][1]["training"].update(lr=0.2)
+    )
+    adopt(earlier.planned, earlier.data)
+    assert earlier.adopted("select")
+    assert not earlier.adopted("train-student")
+
+
 def test_a_run_with_another_value_is_not_adopted(earlier: Earlier) -> None:
     """As when a default has changed since: the old run says what it was made with."""
     earlier.rewrite(
@@ -170,7 +224,7 @@ def test_another_loss_is_refused_with_both_numbers(
 
     with monkeypatch.context() as patched:
         patched.setattr(functional, "cross_entropy", other)
-        earlier = make_earlier(project)
+        earlier = make_earlier(project, CHANGES)
     teacher = earlier.data / earlier.old[earlier.of_stage("train-teacher").location]
     before = json.loads((teacher / "metrics.json").read_text())
     outcome = adopt(earlier.planned, earlier.data, Check(1))
@@ -234,3 +288,23 @@ def test_what_an_input_was_adopted_as_stands_in_for_it(earlier: Earlier) -> None
     assert outcome.refused == []
     assert earlier.adopted("embed")
     assert earlier.adopted("train-student")
+
+
+def test_one_call_follows_what_was_adopted_several_times(earlier: Earlier) -> None:
+    first = [run for run in earlier.planned if run.stage in ("prepare", "split")]
+    adopt(first, earlier.data)
+    for run in first:
+        shutil.rmtree(earlier.data / earlier.old[run.location])
+    later = of_code("later", earlier.planned)
+    # The teachers have read what was removed, the data sets count as it.
+    assert len(adopt(later, earlier.data).adopted) == len(earlier.old)
+
+
+def test_of_an_adopted_run_and_its_ancestor_the_adopted_one_counts(earlier: Earlier) -> None:
+    adopt(earlier.planned, earlier.data)
+    for run in earlier.planned:
+        if run.stage not in ("prepare", "split", "collect"):
+            shutil.rmtree(earlier.data / earlier.old[run.location])
+    for code in ("later", "latest"):
+        told = adopt(of_code(code, earlier.planned), earlier.data, dry_run=True).adopted
+        assert sorted(old for old, _ in told) == sorted(earlier.old)

@@ -163,6 +163,14 @@ def test_only_what_is_asked_for_is_written(trained: Trained, tmp_path: Path) -> 
     assert path.name == "colours-p-ce-s0-int8.onnx"
 
 
+def test_an_earlier_export_stays(trained: Trained, tmp_path: Path) -> None:
+    (full,) = export_run(trained.artifact, trained.prepared, tmp_path, ["onnx"])
+    before = full.read_bytes()
+    (small,) = export_run(trained.artifact, trained.prepared, tmp_path, ["int8"])
+    assert {*tmp_path.iterdir()} == {full, small}
+    assert full.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -254,6 +255,17 @@ def test_a_run_that_comes_out_differently_replaces_the_old_one_with_all_that_han
     monkeypatch.undo()
     redoing.redo(project.data, run)
     project.make(planned, planned.runs[_evaluation_of(planned, run.location)])
+
+
+def test_a_run_that_another_experiment_called_otherwise_stays_where_it_is(
+    made: tuple[Project, Plan],
+) -> None:
+    project, planned = made
+    run = planned.stage("train-student")[0]
+    there = [*published(project.data)]
+    told = redoing.redo(project.data, replace(run, slug="called-otherwise"))
+    assert told == f"{project.data / run.location}: made again, with the same files"
+    assert [*published(project.data)] == there
 
 
 def test_a_run_that_fails_the_second_time_is_put_back(

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from distillery.core.files import checksum
 from distillery.data.augmentation import normalise
+from distillery.data.checking import problems_of_raw_files
 from distillery.data.prepared import DataSetInfo, load
 from distillery.models import predictions, registry
 from distillery.models.renormalised import renormalised
@@ -58,6 +59,15 @@ def test_a_probe_trains_the_new_head_alone(project: Project) -> None:
     trained = teacher(project, new_head=True, trains="head")
     assert changed(project, trained) == {"fc.weight", "fc.bias"}
     assert trained.manifest["record"]["origin"]["file"] == "start.safetensors"
+
+
+def test_weights_that_were_started_from_are_verified(project: Project) -> None:
+    trained = teacher(project, new_head=True, trains="head")
+    assert problems_of_raw_files(project.data) == []
+    file = project.data / "raw" / "start.safetensors"
+    file.write_bytes(b"others")
+    expected = f"{file}: has changed since {trained.path} was made of it"
+    assert problems_of_raw_files(project.data) == [expected]
 
 
 def test_fine_tuning_trains_everything(project: Project) -> None:

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from distillery.catalogue import peers
 from distillery.catalogue.tables_text import printed
-from distillery.core.schema_words import allowed, markdown_table, written
+from distillery.core.schema_words import allowed, definition, markdown_table, written
 from distillery.methods import registry
 from distillery.methods.base import Method, Need, Paper
 
@@ -201,7 +201,7 @@ def _options(
     definitions = schema.get("$defs", {}) if definitions is None else definitions
     for name, field in schema.get("properties", {}).items():
         if "$ref" in field:
-            nested = definitions[field["$ref"].rpartition("/")[2]]
+            nested = definitions[definition(field["$ref"])]
             yield from _options(nested, definitions, f"{group}{name}.")
         else:
             meaning = " ".join(field.get("description", "").split())

@@ -75,11 +75,6 @@ def last_line(log: Path) -> str:
     return next(filter(None, reversed(said)), "its log is empty")
 
 
-def runs(number: int) -> str:
-    """Return a number of runs in words."""
-    return f"{number} {'run' if number == 1 else 'runs'}"
-
-
 def counted(found: Iterable[Run]) -> str:
     """Return how many runs there are of each stage, in the order of the stages."""
     number = Counter(run.stage for run in found)

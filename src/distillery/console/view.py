@@ -13,7 +13,7 @@ from distillery.console import lines
 from distillery.console.screen import Screen
 from distillery.console.time_left import TimeLeft
 from distillery.planning.plan import Plan
-from distillery.reporting.formatting import duration
+from distillery.reporting.formatting import counted, duration
 from distillery.runs.apart import log_of
 from distillery.runs.artifact import Finished, is_complete
 from distillery.runs.run import Run
@@ -93,7 +93,9 @@ class View:
             self._wanted = {run.location: run for run in wanted}
             self._left.look_at(self._data, self._plan.runs.keys() - self._wanted.keys())
             if wanted:
-                self._screen.line(f"to make: {lines.runs(len(wanted))}: {lines.counted(wanted)}")
+                self._screen.line(
+                    f"to make: {counted(len(wanted), 'run')}: {lines.counted(wanted)}"
+                )
 
     def show(self, record: logging.LogRecord) -> bool:
         """Show one of Snakemake's records; False: its own way is right for it."""
@@ -211,7 +213,7 @@ class View:
 
     def _progress(self) -> str:
         missing = self._wanted.keys() - self._made.keys() - self._failed.keys()
-        parts = [f"{len(self._made)} of {lines.runs(len(self._wanted))} made"]
+        parts = [f"{len(self._made)} of {counted(len(self._wanted), 'run')} made"]
         if self._failed:
             parts.append(f"{len(self._failed)} failed")
         if len(missing) not in self._seconds_left:
@@ -224,7 +226,7 @@ class View:
     def _would(self) -> Iterable[str]:
         if self._wanted:
             wanted = self._wanted.values()
-            yield f"would make {lines.runs(len(wanted))}: {lines.counted(wanted)}"
+            yield f"would make {counted(len(wanted), 'run')}: {lines.counted(wanted)}"
         if self._wants_report:
             yield f"would make the report in {self._plan.report.folder}/"
         if self._has_nothing_to_do:
@@ -232,18 +234,18 @@ class View:
 
     def _outcome(self) -> Iterable[str]:
         if self.is_stopping:
-            of = f"{len(self._made)} of {lines.runs(len(self._wanted))} made"
+            of = f"{len(self._made)} of {counted(len(self._wanted), 'run')} made"
             yield f"stopped: {of}; the next call goes on from there"
             return
         if self._made:
             taken = duration(time.monotonic() - self._started)
             made = lines.counted(self._made.values())
-            yield f"made {lines.runs(len(self._made))} in {taken}: {made}"
+            yield f"made {counted(len(self._made), 'run')} in {taken}: {made}"
         yield from self._failed.values()
         waiting = self._wanted.keys() - self._made.keys() - self._failed.keys()
         if waiting and self._failed:
-            counted = lines.counted(self._wanted[location] for location in waiting)
-            yield f"not tried, for lack of what failed: {counted}"
+            untried = lines.counted(self._wanted[location] for location in waiting)
+            yield f"not tried, for lack of what failed: {untried}"
         if self._wants_report or self._has_nothing_to_do:
             yield from self._report()
 

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from distillery.core.errors import DamagedArtifact, UserError
 from distillery.data.contents import contents_of, digest_of, folder_of_raw_files, located
 from distillery.data.files import find, roots_of
-from distillery.data.settings import RAW_DATA, PrepareSettings, Reading, Source
+from distillery.data.looking import preparations
+from distillery.data.settings import PrepareSettings, Source
 from distillery.runs.artifact import Artifact, published
 
 
@@ -42,28 +43,31 @@ def problems_of_raw_files(data: Path) -> list[str]:
 
 
 def _changed_checkpoints(data: Path) -> Iterator[str]:
-    """Say which imported checkpoints are others now."""
+    """Say which weights that were imported or trained on are others now."""
+    # Several runs may have taken the same file.
+    digests: dict[Path, str] = {}
     for path in published(data, "teachers"):
         with contextlib.suppress(DamagedArtifact):
             manifest = Artifact(path).manifest
-            if manifest["stage"] != "import-teacher":
+            is_import = manifest["stage"] == "import-teacher"
+            taken = manifest["settings"] if is_import else manifest["settings"].get("start")
+            if not taken:
                 continue
-            settings = manifest["settings"]
-            raw = find([settings["file"]], roots_of(folder_of_raw_files(data)))
-            if raw and digest_of(raw, data, afresh=True) != settings["sha256"]:
+            raw = find([taken["file"]], roots_of(folder_of_raw_files(data)))
+            if raw is None:
+                continue
+            if raw not in digests:
+                digests[raw] = digest_of(raw, data, afresh=True)
+            if digests[raw] != taken["sha256"]:
                 yield f"{raw}: has changed since {path} was made of it"
 
 
 def _prepared(data: Path) -> Iterator[tuple[Path, Source, str | None]]:
     """Yield the runs that prepared raw files: path, what they read, and the digest of that."""
-    for path in published(data, "prepared"):
-        # What is damaged or of earlier code is told by others.
-        with contextlib.suppress(DamagedArtifact, ValidationError):
-            manifest = Artifact(path).manifest
-            if manifest["stage"] != "prepare":
-                continue
-            settings = PrepareSettings.model_validate(manifest["settings"])
-            read = settings.model_dump(include=set(Reading.model_fields))
-            source = Source(**read, path=manifest.get("outside", {}).get(RAW_DATA))
+    # What is damaged or of earlier code is told by others.
+    for artifact in preparations(data):
+        with contextlib.suppress(ValidationError):
+            settings = PrepareSettings.model_validate(artifact.manifest["settings"])
+            source = settings.located(artifact.manifest.get("outside", {}))
             if not source.facts.built_in:
-                yield path, source, settings.contents
+                yield artifact.path, source, settings.contents

@@ -204,13 +204,17 @@ def _opened(content: bytes, name: str) -> Image.Image:
 
 def _header(content: bytes, name: str) -> Header:
     with _opened(content, name) as image:
-        return Header(
-            size=image.size,
-            mode=image.mode,
-            is_grey=image.mode in _GREY,
-            is_transparent=image.has_transparency_data,
-            frames=getattr(image, "n_frames", 1),
-        )
+        try:
+            return Header(
+                size=image.size,
+                mode=image.mode,
+                is_grey=image.mode in _GREY,
+                is_transparent=image.has_transparency_data,
+                frames=getattr(image, "n_frames", 1),
+            )
+        # Decoders look for further frames where the first one ends, and stumble there, too.
+        except Exception as error:
+            raise UserError(f"{name}: not a readable image ({error})") from None
 
 
 def _decode(content: bytes, name: str, resizing: Resizing | None, background: str) -> np.ndarray:

@@ -66,7 +66,7 @@ def identified(source: Source, data: Path) -> Look:
 
 def _last_prepared(source: Source, data: Path) -> Look | None:
     """Return what the latest run found that prepared such raw data from the same place."""
-    found = [artifact for artifact in _prepared(data) if _is_of(artifact.manifest, source)]
+    found = [artifact for artifact in preparations(data) if _is_of(artifact.manifest, source)]
     if not found:
         return None
     latest = max(found, key=lambda each: str(each.manifest["record"].get("started")))
@@ -81,7 +81,7 @@ def _last_prepared(source: Source, data: Path) -> Look | None:
     return Look(contents=contents, card=card if is_looked_at else None, is_here=False)
 
 
-def _prepared(data: Path) -> Iterator[Artifact]:
+def preparations(data: Path) -> Iterator[Artifact]:
     """Yield the runs of the stage ``prepare`` that can be read."""
     for path in published(data, "prepared"):
         with contextlib.suppress(DamagedArtifact):

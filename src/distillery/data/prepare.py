@@ -31,11 +31,10 @@ from distillery.data.images import Resizing, resized, with_channels
 from distillery.data.info import INFO, DataSetInfo, Part, part_file, stream_file
 from distillery.data.raw import RawData, RawPart
 from distillery.data.reading import read
-from distillery.data.settings import RAW_DATA, PrepareSettings, Reading, Source
+from distillery.data.settings import PrepareSettings, Reading, Source
 
 if TYPE_CHECKING:
     from distillery.runs.produce import Workspace
-    from distillery.runs.run import Run
 
 _GROUP_ROWS = 4096
 _GROUP_BYTES = 2**26
@@ -53,7 +52,7 @@ def run(work: Workspace) -> None:
         UserError: the raw data are missing, damaged or unsuitable.
     """
     settings = Settings.model_validate(work.run.settings)
-    source = source_of(work.run)
+    source = settings.located(work.run.outside)
     with RawFiles.opened(work.raw, work.scratch) as raw:
         data = read(source, raw)
         _require_contents(settings, source, raw)
@@ -79,14 +78,6 @@ def run(work: Workspace) -> None:
     for note in data.notes:
         print(f"{data.name}: {note}")
     work.write_json(INFO, info.model_dump(mode="json"))
-
-
-def source_of(run: Run) -> Source:
-    """Return what a run of this stage reads, and where."""
-    settings = PrepareSettings.model_validate(run.settings)
-    return Source(
-        **settings.model_dump(include=set(Reading.model_fields)), path=run.outside.get(RAW_DATA)
-    )
 
 
 def _require_contents(settings: PrepareSettings, source: Source, raw: RawFiles) -> None:

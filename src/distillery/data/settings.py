@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -128,6 +129,11 @@ class Reading(FrozenModel):
         _, channels = self.facts.shape or (None, None)
         return self.channels or channels
 
+    @property
+    def reading(self) -> Reading:
+        """These settings without what a subclass adds: where files are, or what is in them."""
+        return Reading(**self.model_dump(include=set(Reading.model_fields)))
+
 
 class Source(Reading):
     """Where a data set comes from and what its images are turned into."""
@@ -162,11 +168,6 @@ class Source(Reading):
         """Return the settings of the run that prepares raw data with this digest."""
         return PrepareSettings(**dict(self.reading), contents=contents)
 
-    @property
-    def reading(self) -> Reading:
-        """The settings but for where the files are."""
-        return Reading(**self.model_dump(include=set(Reading.model_fields)))
-
 
 RAW_DATA = "raw"
 """What a run of the stage ``prepare`` calls the place of its raw data."""
@@ -178,6 +179,10 @@ class PrepareSettings(Reading):
     contents: str | None
     """Digest of the raw files: names, sizes and contents. None for what is built in, and for what
     is downloaded: its authors' checksums say what that is."""
+
+    def located(self, outside: Mapping[str, str]) -> Source:
+        """Return what a run reads, whose ``outside`` says where; see ``Source.outside``."""
+        return Source(**dict(self.reading), path=outside.get(RAW_DATA))
 
 
 class Split(FrozenModel):

@@ -62,8 +62,8 @@ class RepeatedStep:
         self.batch = batch
         self._teach = teach
         self._views = distiller.method.make_views(images, 0)
-        # The networks stay as they are, and the work is the same.
         self._clip = self._clipping(training.clip_norm)
+        # The networks stay as they are, and the work is the same.
         self.optimizer = new_optimizer(distiller.parameters(), training, lr=0.0)
 
     def __call__(self) -> None:

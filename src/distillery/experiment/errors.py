@@ -20,6 +20,11 @@ KeyPath = tuple[str | int, ...]
 Model = TypeVar("Model", bound=FrozenModel)
 
 
+def path_of_data(data_set: str) -> KeyPath:
+    """Return where a params file has a data set; the experiment's own has an empty id."""
+    return ("datasets", data_set) if data_set else ("data",)
+
+
 class ParamsError(Exception):
     """A semantic error at a key path; whoever knows the file adds its name."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -22,6 +23,15 @@ def load(file: Path) -> Experiment:
     content = read_yaml(file, "params file")
     if content is None:
         raise UserError(f"{file}: is empty")
+    return checked(content, file)
+
+
+def checked(content: Any, file: Path | str) -> Experiment:
+    """Return the checked experiment of what a params file has; ``file`` is named in messages.
+
+    Raises:
+        UserError: as in ``load``.
+    """
     try:
         experiment = Experiment.model_validate(content)
         check(experiment)

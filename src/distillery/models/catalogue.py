@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -14,6 +14,8 @@ from distillery.models.naming import library_of
 from distillery.models.spec import describe
 
 _MILLION = 1e6
+_HEADER = ("model", "parameters", "MFLOPs", "embedding", "maps of stages", "lacks")
+_TO_THE_RIGHT = {1, 2, 3}
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,16 @@ class Entry:
     embedding: int
     features: tuple[tuple[int, int, int], ...]
     lacks: tuple[str, ...]
+
+    @property
+    def counted(self) -> tuple[str, str, str]:
+        """Parameters, millions of FLOPs and length of the embedding, as they are shown."""
+        return f"{self.parameters:,}", f"{self.flops / _MILLION:,.1f}", str(self.embedding)
+
+    @property
+    def maps(self) -> list[str]:
+        """The maps of its stages, as they are shown."""
+        return ["x".join(map(str, shape)) for shape in self.features]
 
 
 def matching(patterns: Iterable[str]) -> list[str]:
@@ -92,31 +104,20 @@ def entry(name: str, images: Images) -> Entry:
 def text(entries: Iterable[Entry | str], images: Images) -> str:
     """Return a table; a string stands for itself."""
     shape = f"{images.channels} x {images.size} x {images.size}"
-    rows = [("model", "parameters", "MFLOPs", "embedding", "maps of stages", "lacks")]
-    lines: dict[int, str] = {}
-    for each in entries:
-        if isinstance(each, str):
-            lines[len(rows) + len(lines)] = each
-            continue
-        rows.append(
-            (
-                each.name,
-                f"{each.parameters:,}",
-                f"{each.flops / _MILLION:,.1f}",
-                str(each.embedding),
-                " ".join("x".join(map(str, shape)) for shape in each.features) or "-",
-                " ".join(each.lacks) or "-",
-            )
-        )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    right = {1, 2, 3}
-    shown = [
-        "  ".join(
-            cell.rjust(width) if place in right else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-    for place, line in lines.items():
-        shown.insert(place, line)
-    return "\n".join([*shown, f"for images of {shape} and {images.classes} classes"])
+    rows = [_HEADER, *(each if isinstance(each, str) else _cells(each) for each in entries)]
+    cells = [row for row in rows if not isinstance(row, str)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [row if isinstance(row, str) else _line(row, widths) for row in rows]
+    return "\n".join([*lines, f"for images of {shape} and {images.classes} classes"])
+
+
+def _cells(shown: Entry) -> tuple[str, ...]:
+    maps, lacks = " ".join(shown.maps) or "-", " ".join(shown.lacks) or "-"
+    return (shown.name, *shown.counted, maps, lacks)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(
+        cell.rjust(width) if place in _TO_THE_RIGHT else cell.ljust(width)
+        for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ).rstrip()

@@ -40,16 +40,6 @@ class Checked:
     network: Classifier
     images: Tensor
 
-    def new(self) -> Classifier:
-        """Return the same network once more, from the same seed."""
-        torch.manual_seed(0)
-        return registry.build(
-            self.spec.arch,
-            num_classes=self.spec.num_classes,
-            in_channels=self.spec.in_channels,
-            image_size=self.spec.image_size,
-        )
-
 
 def check(
     arch: str, *, num_classes: int = 7, in_channels: int = 3, image_size: int = 32
@@ -67,13 +57,9 @@ def check(
     """
     registry.require(arch)
     spec = describe(arch, num_classes, in_channels, image_size)
-    torch.manual_seed(0)
-    network = registry.build(
-        arch, num_classes=num_classes, in_channels=in_channels, image_size=image_size
-    ).eval()
     noise = torch_generator(0, "check-model")
     images = torch.randn(4, in_channels, image_size, image_size, generator=noise)
-    checked = Checked(spec, network, images)
+    checked = Checked(spec, _new(spec).eval(), images)
     for point in _POINTS:
         said = (point.__doc__ or "").partition(".")[0]
         try:
@@ -89,7 +75,7 @@ def check(
 
 def _outputs_have_the_described_shapes(of: Checked) -> None:
     """Outputs have the shapes that the plan knows of."""
-    outputs, count = _all(of, of.network), len(of.images)
+    outputs, count = _all(of), len(of.images)
     _require_equal("logits", tuple(outputs.logits.shape), (count, of.spec.num_classes))
     _require_equal("embedding", tuple(outputs.embedding.shape), (count, of.spec.embedding_dim))
     found = tuple(tuple(each.shape[1:]) for each in outputs.features)
@@ -101,14 +87,14 @@ def _outputs_are_finite(of: Checked) -> None:
     wrong = first_improper_weight(of.network)
     if wrong:
         raise Broken(wrong)
-    outputs = _all(of, of.network)
+    outputs = _all(of)
     if not all(each.isfinite().all() for each in (outputs.logits, outputs.embedding)):
         raise Broken("logits or embedding are not")
 
 
 def _the_head_maps_the_embedding(of: Checked) -> None:
     """The head maps the embedding to the logits."""
-    outputs = _all(of, of.network)
+    outputs = _all(of)
     with torch.no_grad():
         _require_close("they differ", of.network.head(outputs.embedding), outputs.logits)
 
@@ -122,7 +108,7 @@ def _an_image_does_not_depend_on_others(of: Checked) -> None:
 
 def _the_same_seed_gives_the_same_weights(of: Checked) -> None:
     """The same seed gives the same weights."""
-    one, two = of.new().state_dict(), of.new().state_dict()
+    one, two = _new(of.spec).state_dict(), _new(of.spec).state_dict()
     other = next((name for name in one if not torch.equal(one[name], two[name])), None)
     if other:
         raise Broken(f"'{other}' differs: draw it from torch's global generator")
@@ -133,7 +119,7 @@ def _weights_survive_being_stored(of: Checked) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.safetensors")
         save_network(of.network, path, ["class"] * of.spec.num_classes)
-        again = of.new().eval()
+        again = _new(of.spec).eval()
         again.load_state_dict(load_file(path))
     with torch.no_grad():
         _require_close("they do not", again(of.images).logits, of.network(of.images).logits)
@@ -141,7 +127,7 @@ def _weights_survive_being_stored(of: Checked) -> None:
 
 def _every_parameter_is_trained(of: Checked) -> None:
     """Gradients reach every parameter and are finite."""
-    network = of.new().train()
+    network = _new(of.spec).train()
     network(of.images).logits.square().mean().backward()
     missed = [name for name, each in network.named_parameters() if each.grad is None]
     if missed:
@@ -155,7 +141,7 @@ def _training_is_repeatable(of: Checked) -> None:
     """A step of training gives the same once more."""
 
     def step() -> Tensor:
-        network = of.new().train()
+        network = _new(of.spec).train()
         torch.manual_seed(1)
         logits: Tensor = network(of.images).logits
         return logits.detach()
@@ -176,9 +162,20 @@ _POINTS: tuple[Callable[[Checked], None], ...] = (
 )
 
 
-def _all(of: Checked, network: Classifier) -> Outputs:
+def _new(spec: ModelSpec) -> Classifier:
+    """Return such a network, always from the same seed."""
+    torch.manual_seed(0)
+    return registry.build(
+        spec.arch,
+        num_classes=spec.num_classes,
+        in_channels=spec.in_channels,
+        image_size=spec.image_size,
+    )
+
+
+def _all(of: Checked) -> Outputs:
     with torch.no_grad():
-        found: Outputs = network(of.images, features="features" in of.spec.supplies)
+        found: Outputs = of.network(of.images, features="features" in of.spec.supplies)
     return found
 
 

@@ -64,15 +64,7 @@ def read(trained: Artifact) -> Predictions:
     Raises:
         DamagedArtifact: they are not finite, as no stage writes them.
     """
-    return _read(trained.file(_FILE))
-
-
-def read_from(folder: Path) -> Predictions:
-    """Read predictions from a folder that a run is being written into."""
-    return _read(folder / _FILE)
-
-
-def _read(path: Path) -> Predictions:
+    path = trained.file(_FILE)
     table = read_columns(path, ("label", "logits", "embedding"))
     found = Predictions(
         table["label"].to_numpy(), as_matrix(table["logits"]), as_matrix(table["embedding"])

@@ -10,7 +10,6 @@ from distillery.models import registry
 from distillery.models.catalogue import Entry, Images, entry
 
 _IMAGES = Images(classes=100, channels=3, size=32)
-_MILLION = 1e6
 _PREFACE = f"""\
 # Networks
 
@@ -40,6 +39,4 @@ def markdown() -> str:
 
 
 def _cells(shown: Entry) -> tuple[str, ...]:
-    shapes = ", ".join("x".join(map(str, shape)) for shape in shown.features)
-    flops = f"{shown.flops / _MILLION:,.1f}"
-    return (f"`{shown.name}`", f"{shown.parameters:,}", flops, str(shown.embedding), shapes)
+    return (f"`{shown.name}`", *shown.counted, ", ".join(shown.maps))

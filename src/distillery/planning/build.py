@@ -16,7 +16,7 @@ from distillery.experiment.experiment import Experiment
 from distillery.planning import effects, names
 from distillery.planning.data_sets import DataSets, check_channels
 from distillery.planning.evaluations import Evaluations, Network
-from distillery.planning.paper_tables import Shown
+from distillery.planning.paper_tables import MAIN, Shown
 from distillery.planning.plan import OutsideFile, Plan
 from distillery.planning.report import report_settings
 from distillery.planning.runs import Runs, fingerprint_of
@@ -79,9 +79,7 @@ class _Planner:
         self._rows: list[Row] = []
         # Of the methods, each once, in the order of the rows.
         self._sections: list[str] = []
-        # Those of the comparison, before seeds.
-        self._students: list[Student] = []
-        # Those and the variants of ablations and studies, likewise.
+        # The students of the comparison, and the variants of ablations and studies, before seeds.
         self._shown: list[Shown] = []
 
     def add_all(self) -> None:
@@ -93,12 +91,11 @@ class _Planner:
         for pair_id, entry_id in itertools.product(experiment.pairs, experiment.methods):
             if experiment.compares(pair_id, entry_id):
                 student = resolve(experiment, self._runs.data_sets, pair_id, entry_id)
-                self._students.append(student)
-                self._shown.append(Shown("main", student, {}))
+                self._shown.append(Shown(MAIN, student, {}))
                 choice = self._tunings.choice(pair_id, entry_id)
                 for seed in self._seeds(pair_id):
                     names = _protocols_of_student(experiment, student, seed)
-                    self._add_student("main", student, choice, {}, seed, names)
+                    self._add_student(MAIN, student, choice, {}, seed, names)
         for name, ablation in experiment.ablations.items():
             self._add_ablation(name, ablation, ("ablations", name))
         for name, entry in experiment.protocols.items():
@@ -112,8 +109,7 @@ class _Planner:
         Raises:
             ParamsError: one does not.
         """
-        stages = {run.stage for run in self._runs.planned.values()}
-        effects.check(self._experiment, [each.student for each in self._shown], stages)
+        effects.check(self._experiment, self._runs, [each.student for each in self._shown])
         shown = {name for row in self._rows for name in row.evaluations}
         for name, entry in self._experiment.protocols.items():
             if name not in shown and study_of(name, entry, self._experiment) is None:
@@ -138,9 +134,7 @@ class _Planner:
         )
         name = names.joined(names.part(experiment.name), "results")
         collected = self._runs.add("collect", name, settings, read)
-        report = report_settings(
-            experiment, self._file, self._runs, self._sections, self._students, self._shown
-        )
+        report = report_settings(experiment, self._file, self._runs, self._sections, self._shown)
         modules = {sections.module_of(each.module) for each in report.sections.values()}
         identity = {
             "report": report.model_dump(mode="json"),

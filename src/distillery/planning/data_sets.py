@@ -16,7 +16,7 @@ from distillery.data.settings import Augmentation, PrepareSettings, Source, Spli
 from distillery.data.split import divide
 from distillery.evaluation.context import Shape
 from distillery.experiment.data import Data
-from distillery.experiment.errors import KeyPath, ParamsError
+from distillery.experiment.errors import KeyPath, ParamsError, path_of_data
 from distillery.experiment.experiment import Experiment
 from distillery.experiment.overrides import SplitOverride, TrainingOverride
 from distillery.experiment.teachers import Teacher
@@ -57,7 +57,9 @@ class DataSets:
     def notes(self) -> tuple[str, ...]:
         """What was found in the data and fitted to them, a line each."""
         found = (
-            f"{_key(name)}: {note}" for name, found in self.looks.items() for note in found.notes
+            f"{'.'.join(map(str, path_of_data(name)))}: {note}"
+            for name, found in self.looks.items()
+            for note in found.notes
         )
         return (*found, *self._fits)
 
@@ -219,11 +221,6 @@ class DataSets:
         except UserError as error:
             raise ParamsError(path, str(error)) from None
         return split
-
-
-def _key(name: str) -> str:
-    """Return the key of a data set in the params file."""
-    return f"datasets.{name}" if name else "data"
 
 
 @cache

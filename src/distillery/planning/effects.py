@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from distillery.core.conditions import why_idle as why_idle_in
+from distillery.core.flattening import flattened
 from distillery.data.settings import Split
-from distillery.experiment.data import OWN
-from distillery.experiment.errors import KeyPath, ParamsError
+from distillery.experiment.errors import KeyPath, ParamsError, path_of_data
 from distillery.experiment.experiment import Experiment
 from distillery.experiment.methods import MethodOverride
 from distillery.experiment.teachers import Teacher
 from distillery.methods.base import Method
-from distillery.planning.data_sets import DataSets
+from distillery.planning.runs import Runs
 from distillery.planning.students import Student
 from distillery.training.settings import Training
 
 
-def check(experiment: Experiment, students: Sequence[Student], stages: Collection[str]) -> None:
+def check(experiment: Experiment, runs: Runs, students: Sequence[Student]) -> None:
     """Demand that every setting of a params file changes something.
 
     Args:
         experiment: the params file.
+        runs: all that it plans.
         students: all that are planned, also those of ablations and studies.
-        stages: the stages of all planned runs.
 
     Raises:
         ParamsError: the first setting that changes nothing.
     """
-    for path, name, why in _idle(experiment, students, stages):
+    for path, name, why in _idle(experiment, runs, students):
         raise ParamsError((*path, *name.split(".")) if name else path, f"has no effect: {why}")
 
 
@@ -44,10 +43,20 @@ def require_effect(given: MethodOverride, path: KeyPath, students: Sequence[Stud
     Raises:
         ParamsError: one of the settings changes none.
     """
-    for name in names_of(given.model_dump(exclude_unset=True)):
-        reasons = [why_idle(student, name) for student in students]
-        if reasons and all(reasons):
-            raise ParamsError((*path, *name.split(".")), f"has no effect: {reasons[0]}")
+    for name, value in flattened(given.model_dump(exclude_unset=True)).items():
+        if value != {}:
+            require_effect_of(name, path, students)
+
+
+def require_effect_of(name: str, path: KeyPath, students: Sequence[Student]) -> None:
+    """Demand that a setting of a method entry, by its dotted name, changes one of the students.
+
+    Raises:
+        ParamsError: it changes none.
+    """
+    reasons = [why_idle(student, name) for student in students]
+    if reasons and all(reasons):
+        raise ParamsError((*path, *name.split(".")), f"has no effect: {reasons[0]}")
 
 
 def why_idle(student: Student, name: str) -> str:
@@ -88,15 +97,6 @@ def why_idle_in_split(split: Split, name: str) -> str:
     )
 
 
-def names_of(given: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """Yield the dotted names of what nested settings set."""
-    for name, value in given.items():
-        if isinstance(value, Mapping):
-            yield from names_of(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}"
-
-
 def _of_temperature(student: Student) -> str:
     averages = student.combination == "joint" and "logits" in student.method.needs
     if student.uses_kd or (averages and student.joint_temperature == student.kd_temperature):
@@ -124,19 +124,19 @@ Idle = Iterator[tuple[KeyPath, str, str]]
 """Where a section is, the dotted name of a setting in it, and why that changes nothing."""
 
 
-def _idle(experiment: Experiment, students: Sequence[Student], stages: Collection[str]) -> Idle:
-    yield from _in_training_and_data(experiment, students)
+def _idle(experiment: Experiment, runs: Runs, students: Sequence[Student]) -> Idle:
+    yield from _in_training_and_data(experiment, runs, students)
     for id_, teacher in experiment.teachers.items():
-        yield from _in_teacher(experiment, id_, teacher)
+        yield from _in_teacher(runs, id_, teacher)
     yield from _in_methods(experiment, students)
     yield from _in_pairs(experiment, students)
+    stages = {run.stage for run in runs.planned.values()}
     if "precision" in experiment.embeddings.model_fields_set and "embed" not in stages:
         yield ("embeddings",), "precision", "no method of the experiment trains from the cache"
     yield from _in_tuning(experiment)
 
 
-def _in_training_and_data(experiment: Experiment, students: Sequence[Student]) -> Idle:
-    data_sets = DataSets(experiment)
+def _in_training_and_data(experiment: Experiment, runs: Runs, students: Sequence[Student]) -> Idle:
     overrides = [
         *(each.training for each in experiment.data_sets.values()),
         *(each.training for each in experiment.teachers.values()),
@@ -148,14 +148,14 @@ def _in_training_and_data(experiment: Experiment, students: Sequence[Student]) -
             if why := why_idle_in_training(experiment.training, name):
                 yield ("training",), name, why
     for id_, data in experiment.data_sets.items():
-        path: KeyPath = ("data",) if id_ == OWN else ("datasets", id_)
+        path = path_of_data(id_)
         # Studies and trials draw from it, too.
         splits = [data.split, *(student.split for student in students if student.data == id_)]
         for name in data.split.model_fields_set if not experiment.tuning else ():
             reasons = [why_idle_in_split(split, name) for split in splits]
             if all(reasons):
                 yield (*path, "split"), name, reasons[0]
-        training = data_sets.training(id_, [], (*path, "training"))
+        training = runs.data_sets.training(id_, [], (*path, "training"))
         for name in data.training.model_fields_set:
             if why := why_idle_in_training(training, name):
                 yield (*path, "training"), name, why
@@ -166,14 +166,14 @@ def _in_training_and_data(experiment: Experiment, students: Sequence[Student]) -
             yield ("datasets", id_), "", "no teacher and no protocol names it"
 
 
-def _in_teacher(experiment: Experiment, id_: str, teacher: Teacher) -> Idle:
+def _in_teacher(runs: Runs, id_: str, teacher: Teacher) -> Idle:
     path: KeyPath = ("teachers", id_)
     if teacher.checkpoint:
         for name in ("training", "split", "seed"):
             if name in teacher.model_fields_set:
                 yield path, name, "the teacher is imported, and not trained here"
         return
-    training = DataSets(experiment).training(teacher.data_set, [teacher.training], path)
+    training = runs.teacher_training(id_)
     for name in teacher.training.model_fields_set:
         if why := why_idle_in_training(training, name):
             yield (*path, "training"), name, why

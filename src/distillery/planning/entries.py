@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from distillery.core.flattening import flattened
 from distillery.experiment.experiment import Experiment
 from distillery.methods.kd import KD
 from distillery.planning.students import Student
@@ -67,16 +68,5 @@ def _usual_training(experiment: Experiment, student: Student) -> Training:
 
 
 def _unlike(prefix: str, ours: Any, theirs: Any) -> Iterator[tuple[str, Any]]:
-    mine, usual = (
-        dict(flat(each.model_dump(mode="json"), f"{prefix}.")) for each in (ours, theirs)
-    )
+    mine, usual = (flattened(each.model_dump(mode="json"), f"{prefix}.") for each in (ours, theirs))
     return ((name, value) for name, value in mine.items() if usual.get(name) != value)
-
-
-def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the dotted names of nested settings with their values."""
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value

@@ -19,6 +19,7 @@ from distillery.core.errors import UnknownName, UserError
 from distillery.core.files import read_regular, write_atomically
 from distillery.data.card import Look
 from distillery.data.settings import Source
+from distillery.experiment.errors import KeyPath, format_problem, path_of_data
 from distillery.models.naming import source_of
 from distillery.planning.plan import OutsideFile, Plan
 from distillery.runs.artifact import Finished
@@ -41,8 +42,10 @@ def load(params: Path, data: Path = Path("data")) -> Plan:
     plan = _kept(file, made_of)
     if not plan or not _is_current(plan, params, data):
         plan = _made(params, data, file, made_of)
+    finished = Finished(data)
     for each in plan.outside:
-        _require_outside(each, params, data)
+        if each.run not in finished:
+            _require_outside(each, params, data)
     return plan
 
 
@@ -95,13 +98,11 @@ def _is_current(plan: Plan, params: Path, data: Path) -> bool:
 
 
 def _require_outside(wanted: OutsideFile, params: Path, data: Path) -> None:
-    """Demand a file that a run reads which is not there yet.
+    """Demand a file that a run reads which has not been made yet.
 
     Raises:
         UserError: the file is missing or another one.
     """
-    if wanted.run in Finished(data):
-        return
     from distillery.data.contents import digest_of, folder_of_raw_files
     from distillery.data.files import find, missing, roots_of
 
@@ -123,9 +124,8 @@ def _looks(
         try:
             found[name] = how(source, data)
         except UserError as error:
-            key = f"datasets.{name}" if name else "data"
-            key += ".path" if source.path else ""
-            raise UserError(f"{params}: {key}: {error}") from None
+            key: KeyPath = (*path_of_data(name), *(["path"] if source.path else []))
+            raise UserError(format_problem(params, key, str(error))) from None
     return found
 
 

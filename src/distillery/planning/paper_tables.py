@@ -24,6 +24,8 @@ from distillery.planning.students import Student
 from distillery.reporting.settings import PaperCell, PaperRow, PaperTable
 from distillery.training.settings import Training
 
+MAIN = "main"
+"""Table of the comparison."""
 _TEACHER = "teacher"
 _CRD_SOURCE = "Published: Tian et al. 2020, as the authors' code lists it."
 _FSECD_SOURCE = (
@@ -186,15 +188,14 @@ class _Known:
         student = shown.student
         yield from published.differences(self._experiment, self._runs, student, wanted.training)
         varied = {"level": wanted.level} if wanted.level else {}
-        usual = (student.method.weights, student.method.Options(**varied))
-        if (student.weights, student.options) != usual:
+        if not published.is_default(student, **varied):
             yield _OTHERWISE
 
     def _teacher(self, column: tuple[str, ...], top1: float) -> PaperCell:
         """Return the cell of a teacher, which any student of the pair leads to."""
         for shown in self._shown:
             teacher = self._experiment.teachers[shown.student.teachers[0]]
-            if (teacher.arch, shown.student.pair.student) == column and shown.table == "main":
+            if (teacher.arch, shown.student.pair.student) == column and shown.table == MAIN:
                 student = shown.student
                 found = published.differences(self._experiment, self._runs, student, None)
                 return PaperCell(

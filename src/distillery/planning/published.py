@@ -58,7 +58,7 @@ def published(
         number = _number(experiment, student)
         training = Training(lr=rate_of(student.pair.student))
         found = [*differences(experiment, runs, student, training)]
-        if number is not None and not found and _is_default(student):
+        if number is not None and not found and is_default(student):
             numbers.append(number)
         elif fewest is None or len(found) < len(fewest):
             fewest = found
@@ -148,9 +148,9 @@ def _plain() -> dict[str, Any]:
     return Source(source=DATA).model_dump(exclude={"path", "sha256", "streamed"})
 
 
-def _is_default(student: Student) -> bool:
-    """Tell whether the objective is the method's own, with its published settings."""
-    weights, options = student.method.weights, student.method.Options()
+def is_default(student: Student, **varied: Any) -> bool:
+    """Tell whether the objective has the method's published settings, but for ``varied``."""
+    weights, options = student.method.weights, student.method.Options(**varied)
     return student.weights == weights and student.options == options
 
 

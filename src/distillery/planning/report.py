@@ -12,10 +12,9 @@ from distillery.experiment.pairs import Pair
 from distillery.methods import registry as methods
 from distillery.planning.data_sets import DataSets
 from distillery.planning.entries import entry_settings
-from distillery.planning.paper_tables import Shown, paper_tables
+from distillery.planning.paper_tables import MAIN, Shown, paper_tables
 from distillery.planning.published import published
 from distillery.planning.runs import Runs
-from distillery.planning.students import Student
 from distillery.planning.variants import axes_of, study_of
 from distillery.reporting.results.collect import TUNING
 from distillery.reporting.sections import registry as sections
@@ -33,7 +32,6 @@ def report_settings(
     file: Path,
     runs: Runs,
     method_sections: Iterable[str],
-    students: Sequence[Student],
     shown: Sequence[Shown],
 ) -> ReportSettings:
     """Return what the report is made with, beside the results.
@@ -43,9 +41,9 @@ def report_settings(
         file: its params file.
         runs: those that it needs.
         method_sections: names of the sections that its methods ask for.
-        students: the students of the comparison.
-        shown: those of the comparison and of all ablations.
+        shown: the students of the comparison and of all ablations.
     """
+    students = [each.student for each in shown if each.table == MAIN]
     return ReportSettings(
         name=experiment.name,
         title=experiment.title,

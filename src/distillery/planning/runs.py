@@ -11,7 +11,7 @@ from distillery.data import registry as sources
 from distillery.data import split as splitting
 from distillery.embeddings import embed
 from distillery.embeddings.settings import ViewOrder
-from distillery.experiment.errors import KeyPath, ParamsError
+from distillery.experiment.errors import ParamsError, path_of_data
 from distillery.experiment.experiment import Experiment
 from distillery.experiment.overrides import SplitOverride
 from distillery.experiment.teachers import Checkpoint, Teacher
@@ -88,10 +88,10 @@ class Runs:
         data_sets: the experiment's data sets.
     """
 
-    def __init__(self, experiment: Experiment, data_sets: DataSets | None = None) -> None:
+    def __init__(self, experiment: Experiment, data_sets: DataSets) -> None:
         self.planned: dict[str, Run] = {}
         self._by_key: dict[str, Run] = {}
-        self.data_sets = data_sets or DataSets(experiment)
+        self.data_sets = data_sets
         self._experiment = experiment
 
     def add(
@@ -275,8 +275,8 @@ class Runs:
             **self._common(data, training),
         )
         own = self.data_sets.settings(data)
-        where = ("datasets", data) if data else ("data",)
-        path: KeyPath = (*(("teachers", name) if teacher.split else where), "split")
+        where = ("teachers", name) if teacher.split else path_of_data(data)
+        path = (*where, "split")
         split = merged(teacher.split or own.split, [override], path)
         split = self.data_sets.checked(data, split, path)
         processes = self._experiment.compute.processes

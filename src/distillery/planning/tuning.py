@@ -12,7 +12,7 @@ from distillery.experiment.experiment import Experiment
 from distillery.experiment.overrides import SplitOverride
 from distillery.experiment.tuning import Tuning
 from distillery.planning import names
-from distillery.planning.effects import why_idle
+from distillery.planning.effects import require_effect_of
 from distillery.planning.runs import Runs
 from distillery.planning.students import Choice, Student, resolve
 from distillery.planning.trials import axes_of_search, bounds, proposals
@@ -199,9 +199,7 @@ def _require_effect(trials: Sequence[_Trial], path: KeyPath) -> None:
     """
     for axis in dict.fromkeys(axis for trial in trials for axis in trial.proposed.settings):
         having = [trial.student for trial in trials if axis in trial.proposed.settings]
-        reasons = [why_idle(student, axis) for student in having]
-        if all(reasons):
-            raise ParamsError((*path, *axis.split(".")), f"has no effect: {reasons[0]}")
+        require_effect_of(axis, path, having)
 
 
 def _path(entry_id: str) -> KeyPath:

@@ -56,6 +56,12 @@ def p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else number(p, 3)
 
 
+def p_text(p: float) -> str:
+    """Write ``p = 0.012`` or ``p < 0.001``."""
+    written = p_value(p)
+    return f"p {written}" if written.startswith("<") else f"p = {written}"
+
+
 def digits_for(values: Iterable[float]) -> int:
     """Return how many decimals show the differences of values of this size: 12.34, 0.1234."""
     largest = max((abs(value) for value in values if not math.isnan(value)), default=0.0)
@@ -70,6 +76,12 @@ def natural(value: float) -> str:
 def whole(value: float) -> str:
     """Write a number without decimals."""
     return DASH if math.isnan(value) else f"{value:,.0f}".replace(",", "\u202f")
+
+
+def millions(count: float) -> str:
+    """Write a number in millions: 21.28, 0.078."""
+    value = count / 1e6
+    return number(value, 2 if value >= 1 else 3)
 
 
 def duration(seconds: float) -> str:

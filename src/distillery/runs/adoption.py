@@ -6,6 +6,7 @@ settings are read as today's code reads them: what they lack has today's default
 
 from __future__ import annotations
 
+import json
 import random
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -17,7 +18,7 @@ from pydantic import ValidationError
 
 from distillery.core.errors import DistilleryError, UserError
 from distillery.runs.apart import execute_apart
-from distillery.runs.artifact import MANIFEST, Artifact, Finished, published
+from distillery.runs.artifact import MANIFEST, Artifact, published
 from distillery.runs.comparison import difference
 from distillery.runs.produce import RAW, SCRATCH, republish
 from distillery.runs.run import Run, key_in
@@ -100,31 +101,29 @@ class _Adoption:
 
     def __init__(self, data: Path) -> None:
         self._data = data
-        self._finished = Finished(data)
+        # Key -> run, of everything that is there.
+        self._there = {each.key: each for each in map(Artifact, published(data))}
         self._old: dict[str, list[Artifact]] = {}
-        # Key -> location, of everything that is there.
-        self._there: dict[str, str] = {}
-        for path in published(data):
-            artifact = Artifact(path)
-            self._there[artifact.key] = path.relative_to(data).as_posix()
+        for artifact in sorted(self._there.values(), key=_recency, reverse=True):
             self._old.setdefault(artifact.manifest["stage"], []).append(artifact)
-        for artifacts in self._old.values():
-            artifacts.sort(key=lambda each: str(each.manifest["record"]["started"]), reverse=True)
         # Key of a planned run -> keys of what counts as it, the run itself included.
         self._equivalent: dict[str, set[str]] = {}
 
     def pairs(self, runs: list[Run]) -> list[tuple[Run, Artifact]]:
         """Return the runs of one stage that are not there, each with the latest that fits."""
         for run in runs:
-            self._equivalent[run.key] = {run.key, *self._ancestors(run)}
-        missing = [run for run in runs if run.location not in self._finished]
+            self._equivalent[run.key] = {run.key}
+            if run.key in self._there:
+                self.count_as(run, self._there[run.key])
+        missing = [run for run in runs if run.key not in self._there]
         found = ((run, self._fitting(run)) for run in missing if run.stage != _NOT_ADOPTED)
         return [(run, old) for run, old in found if old is not None]
 
     def count_as(self, run: Run, old: Artifact) -> str:
-        """Let ``old`` count as a planned run, and return its location."""
-        self._equivalent[run.key].add(old.key)
-        return self._there[old.key]
+        """Let ``old`` and what it was adopted from count as a planned run; return its location."""
+        ancestors = (ancestor["key"] for ancestor in old.manifest["adopted_from"])
+        self._equivalent[run.key] |= {old.key, *ancestors}
+        return self._location(old)
 
     def compare(self, run: Run, old: Artifact, tolerance: float) -> None:
         """Compute a run again, from the inputs of the old one, beside the data folder's runs.
@@ -157,8 +156,11 @@ class _Adoption:
         own = old.manifest["inputs"][name]
         for key in (key_in(own), *sorted(self._equivalent[key_in(run.inputs[name])])):
             if key in self._there:
-                return self._there[key]
+                return self._location(self._there[key])
         raise UserError(f"{self._data / own}: this input of {old.path} is no more")
+
+    def _location(self, artifact: Artifact) -> str:
+        return artifact.path.relative_to(self._data).as_posix()
 
     def _fitting(self, run: Run) -> Artifact | None:
         """Return the latest run that counts as a planned one.
@@ -186,12 +188,11 @@ class _Adoption:
             for name, location in run.inputs.items()
         )
 
-    def _ancestors(self, run: Run) -> list[str]:
-        """Return the keys that a run was adopted from, one after the other."""
-        if run.location not in self._finished:
-            return []
-        history = Artifact(self._finished.path(run.location)).manifest["adopted_from"]
-        return [str(ancestor["key"]) for ancestor in history]
+
+def _recency(artifact: Artifact) -> tuple[str, int]:
+    """Return what is the greater the later a run was made; of its adoptions the last counts."""
+    manifest = artifact.manifest
+    return str(manifest["record"]["started"]), len(manifest["adopted_from"])
 
 
 def _kind(settings: Mapping[str, Any]) -> list[Any]:
@@ -200,8 +201,17 @@ def _kind(settings: Mapping[str, Any]) -> list[Any]:
 
 
 def _as_today(stage: str, settings: Mapping[str, Any]) -> str:
-    """Return settings as the present code reads them, with all defaults."""
-    return STAGES[stage].settings_class().model_validate(dict(settings)).model_dump_json()
+    """Return settings as the present code reads them, with all defaults.
+
+    So are those that another run may select: each candidate replaces some of the others. Names have
+    one order, which a manifest does not share with a params file.
+    """
+    kind = STAGES[stage].settings_class()
+    read = kind.model_validate(dict(settings)).model_dump(mode="json")
+    candidates = read.pop("candidates", [])
+    among = (kind.model_validate({**read, **candidate}) for candidate in candidates)
+    whole = [read, *(each.model_dump(mode="json") for each in among)]
+    return json.dumps(whole, sort_keys=True)
 
 
 def _problem(error: ValidationError) -> str:

@@ -39,8 +39,7 @@ def found(wanted: str, names: Iterable[str], where: str) -> str:
             more = f" and {len(fitting) - _SHOWN} more" if len(fitting) > _SHOWN else ""
             raise UserError(f"'{wanted}' may be any of {len(fitting)} runs: {shown}{more}")
     near = {*known, *(split(name)[0] for name in known)}
-    message = str(UnknownName("run", typed, near)).partition(" (allowed")[0]
-    raise UserError(f"{message}; {where}")
+    raise UserError(f"unknown run '{typed}'{UnknownName.hint(typed, sorted(near))}; {where}")
 
 
 def _ranks(typed: str) -> Iterator[Callable[[str, str], bool]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -27,11 +28,7 @@ if TYPE_CHECKING:
 
 Format = Literal["onnx", "int8", "pt2"]
 FORMATS: tuple[Format, ...] = ("onnx", "int8", "pt2")
-_FILES: dict[Format, Callable[[str], str]] = {
-    "onnx": "{}.onnx".format,
-    "int8": "{}-int8.onnx".format,
-    "pt2": "{}.pt2".format,
-}
+_ENDINGS: dict[Format, str] = {"onnx": ".onnx", "int8": "-int8.onnx", "pt2": ".pt2"}
 _CHECKED = 32
 
 
@@ -64,16 +61,17 @@ def export_run(
     info = architecture_of(trained).seen(DataSetInfo.load(prepared))
     folder.mkdir(parents=True, exist_ok=True)
     slug = trained.manifest["slug"]
-    paths = {name: folder / named(slug) for name, named in _FILES.items()}
-    if "onnx" in formats or "int8" in formats:
-        export(served.module, info, paths["onnx"], opset, metadata)
-    if "int8" in formats:
-        options = Quantisation()
-        wanted = options.calibration_images
-        images = drawn(prepared, trained, "train", wanted, "calibration_images")
-        quantise(paths["onnx"], paths["int8"], options, arrays(images, info))
-        if "onnx" not in formats:
-            paths["onnx"].unlink()
+    paths = {name: folder / f"{slug}{ending}" for name, ending in _ENDINGS.items()}
+    with TemporaryDirectory(dir=folder) as scratch:
+        # Not where an earlier export may lie that is to stay.
+        full = paths["onnx"] if "onnx" in formats else Path(scratch, paths["onnx"].name)
+        if "onnx" in formats or "int8" in formats:
+            export(served.module, info, full, opset, metadata)
+        if "int8" in formats:
+            options = Quantisation()
+            wanted = options.calibration_images
+            images = drawn(prepared, trained, "train", wanted, "calibration_images")
+            quantise(full, paths["int8"], options, arrays(images, info))
     if "pt2" in formats:
         program.save(served.module, info.shape, paths["pt2"], metadata)
     written = [name for name in FORMATS if name in formats]

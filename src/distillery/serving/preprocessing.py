@@ -15,7 +15,7 @@ from distillery.core.settings import FrozenModel
 from distillery.data.augmentation import normalise
 from distillery.data.info import DataSetInfo
 from distillery.data.prepare import as_prepared
-from distillery.data.settings import Reading
+from distillery.data.settings import PrepareSettings, Reading
 from distillery.data.single import read_image
 from distillery.models.settings import architecture_of
 
@@ -63,10 +63,9 @@ class Preprocessing(FrozenModel):
             trained: its run.
             prepared: the run of its data set.
         """
-        info, channels = DataSetInfo.load(prepared), architecture_of(trained).channels
-        names = Reading.model_fields
-        reading = Reading(**{n: v for n, v in prepared.settings.items() if n in names})
-        seen = architecture_of(trained).seen(info)
+        info, architecture = DataSetInfo.load(prepared), architecture_of(trained)
+        reading = PrepareSettings.model_validate(prepared.settings).reading
+        seen, channels = architecture.seen(info), architecture.channels
         order = _CHANNELS["lab" if reading.colour == "lab" else info.shape[2]]
         return cls(
             size=info.shape[:2],

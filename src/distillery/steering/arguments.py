@@ -18,3 +18,4 @@ RunName = Annotated[
 ]
 DEFAULT_PARAMS = Path("params/digits.yaml")
 DEFAULT_DATA = Path("data")
+DEFAULT_LOGS = Path("logs")

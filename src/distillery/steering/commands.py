@@ -9,6 +9,7 @@ import typer
 
 from distillery.steering.arguments import (
     DEFAULT_DATA,
+    DEFAULT_LOGS,
     DEFAULT_PARAMS,
     AsJson,
     Data,
@@ -19,7 +20,6 @@ from distillery.steering.arguments import (
 app = typer.Typer()
 
 Logs = Annotated[Path, typer.Option(help="Folder of logs.", file_okay=False)]
-DEFAULT_LOGS = Path("logs")
 
 
 @app.command()

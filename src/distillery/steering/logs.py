@@ -5,15 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from distillery.core.errors import UserError
+from distillery.runs import apart
 from distillery.runs.finding import found
 from distillery.runs.run import Run
 
 
 def log_of(run: Run, logs: Path) -> Path | None:
     """Return the log of a run, whatever experiment had it computed; None if there is none."""
-    named = logs / run.stage / f"{run.name}.log"
-    others = sorted(named.parent.glob(f"*-{run.key}.log"))
-    return named if named.is_file() else next(iter(others), None)
+    named = apart.log_of(logs, run)
+    if named.is_file():
+        return named
+    return min(named.parent.glob(f"*-{run.key}.log"), default=None)
 
 
 def find_log(name: str, logs: Path) -> Path:

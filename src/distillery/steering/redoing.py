@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from distillery.core.errors import UserError
 from distillery.core.locks import is_locked
 from distillery.runs import stages
 from distillery.runs.artifact import Artifact, is_complete, published, where
+from distillery.runs.finding import split
 from distillery.runs.housekeeping import remove
 from distillery.runs.produce import LOCK, SCRATCH, scratch_of
 from distillery.runs.run import Run, key_in
@@ -35,6 +37,8 @@ def redo(data: Path, run: Run, *, follow: bool = False) -> str:
     path = where(data, run.location)
     if not is_complete(path):
         return f"{stages.execute(data, run)}: made"
+    # Another experiment may have made it, and called it otherwise: that is where it stays.
+    run = replace(run, slug=split(path.name)[0])
     before, aside = Artifact(path).manifest["files"], data / SCRATCH / f"{run.key}.before"
     shutil.rmtree(aside, ignore_errors=True)
     path.rename(aside)

@@ -136,8 +136,6 @@ def _hint(value: Tensor, expected: Mapping[str, Tensor], name: str) -> str:
     wanted = expected[name].shape
     if name in list(expected)[-2:] and value.shape[1:] == wanted[1:]:
         return "; it is of another number of classes: give it a `new_head` and train that"
-    if value.ndim == wanted.numel() and value.shape[0] == wanted[0]:
-        return ""
     if value.ndim > 1 and len(wanted) == value.ndim and value.shape[1] == 3 != wanted[1]:
         return "; it is for colour images: see `channels` of the data set"
     return ""

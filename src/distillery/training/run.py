@@ -171,10 +171,14 @@ class TrainingRun:
             for name, images in self.held_out.items()
         }
 
-    def write(self, network: Classifier, state: TrainingState) -> None:
-        """Write weights, predictions, history and metrics into the run directory, once."""
+    def write(self, network: Classifier, state: TrainingState) -> predictions.Predictions | None:
+        """Write weights, predictions, history and metrics into the run directory, once.
+
+        Returns:
+            The predictions; None in processes beside the first.
+        """
         if not self.accelerator.is_main_process:
-            return
+            return None
         work = self.work
         said = predict(network.eval(), self.held_out["test"], self.info, self.name)
         save_network(network, work.out / WEIGHTS, self.info.classes)
@@ -188,6 +192,7 @@ class TrainingRun:
         images = state.step * self.settings.training.batch_size
         work.record["training_seconds"] = round(state.seconds, 3)
         work.record["images_per_second"] = round(images / max(state.seconds, 1e-9), 1)
+        return said
 
     def _accuracy(self, network: Classifier, images: ImageSet) -> float:
         rank, processes = self.accelerator.process_index, self.accelerator.num_processes

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal
 from distillery.core.settings import FrozenModel
 from distillery.methods.base import Context, Weights
 from distillery.methods.ce import CrossEntropy
-from distillery.models import predictions
 from distillery.training import distributed, foreign
 from distillery.training.distiller import Distiller
 from distillery.training.files import located
@@ -72,8 +71,13 @@ def run(work: Workspace) -> None:
     method = CrossEntropy(CrossEntropy.Options(), context)
     smoothing = settings.training.label_smoothing
     distiller = kind(network, [method], Weights(ce=1.0), label_smoothing=smoothing)
-    training.write(network, training.fit(distiller))
-    _warn_of_chance(training)
+    said = training.write(network, training.fit(distiller))
+    if said and said.top1 <= said.chance:
+        warnings.warn(
+            f"teacher {training.name}: test top-1 {said.top1:.2f} % is no better than chance "
+            f"({said.chance:.2f} %); students learn nothing of it",
+            stacklevel=1,
+        )
 
 
 def _start(training: TrainingRun, network: Classifier, start: Start) -> None:
@@ -88,15 +92,3 @@ def _start(training: TrainingRun, network: Classifier, start: Start) -> None:
         foreign.compare_classes(found.classes, training.info.classes, path)
     foreign.load_into(network, found, path, new_head=start.new_head)
     training.work.record["origin"] = {"file": path.name, "sha256": start.sha256}
-
-
-def _warn_of_chance(training: TrainingRun) -> None:
-    if not training.accelerator.is_main_process:
-        return
-    said = predictions.read_from(training.work.out)
-    if said.top1 <= said.chance:
-        warnings.warn(
-            f"teacher {training.name}: test top-1 {said.top1:.2f} % is no better than chance "
-            f"({said.chance:.2f} %); students learn nothing of it",
-            stacklevel=2,
-        )

@@ -102,6 +102,16 @@ def test_a_side_is_a_folder_or_a_commit(tmp_path: Path, monkeypatch: pytest.Monk
     assert len(sides.read("reports")) == 3
 
 
+def test_ids_of_digits_stay_as_they_are_beside_teachers_without_any(tmp_path: Path) -> None:
+    teacher = runs({"": [80.0]}, table="teachers", pair="", title="T")
+    (tmp_path / "tables").mkdir()
+    written = pd.concat([teacher, runs(ACCURACIES, pair="8")])
+    written.to_csv(tmp_path / "tables" / "runs.csv", index=False)
+    side = sides.read(str(tmp_path))
+    found = changes(side, side, [comparing.ACCURACY])
+    assert [change.pair for change in found] == ["", "8", "8"]
+
+
 @pytest.mark.parametrize(
     ("side", "said"),
     [

@@ -1,9 +1,11 @@
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from gallery import methods
 from made_up_results import Study
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
@@ -47,6 +49,19 @@ def test_accuracy_has_a_panel_a_pair_and_a_row_a_method(
     assert ticks(panels[0], "y") == ["CE", "KD", "CRD + KD"]
     means = [float(container[0].get_xdata()[0]) for container in panels[1].containers]
     assert means == results.summary.loc["p1", "mean"].tolist()[1:]
+
+
+def test_no_row_is_so_low_that_its_single_runs_are_cut(
+    make: Callable[..., Study], read: Callable[[Study], Results]
+) -> None:
+    results = read(make(methods=methods(5)))
+    figure = accuracy(results, styles(results)).figure
+    figure.draw_without_rendering()
+    panel = figure.axes[0]
+    *_, dots = panel.collections
+    lowest = dots.get_offset_transform().transform(dots.get_offsets())[:, 1].min()
+    radius = math.sqrt(dots.get_sizes().max()) / 2 * figure.dpi / 72
+    assert lowest - radius >= panel.bbox.y0
 
 
 def test_lines_without_numbers_are_not_drawn(

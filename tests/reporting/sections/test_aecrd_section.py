@@ -154,6 +154,18 @@ def test_histograms_are_means_over_seeds(results: Results) -> None:
     np.testing.assert_allclose(synthetic.get_data().values, expected)  # type: ignore[attr-defined]
 
 
+def test_no_histogram_is_cut_where_the_first_is_the_lowest(results: Results) -> None:
+    first = results.students.query("pair == 'p0' and method == 'crd'")["run"]
+    logged = results.diagnostics
+    values = logged["value"].where(logged["run"].isin(first), 3 * logged["value"])
+    higher = replace(results, diagnostics=logged.assign(value=values))
+    for panel in drawn(higher)["section-aecrd"].figure.axes:
+        highest = max(patch.get_data().values.max() for patch in panel.patches)  # type: ignore[attr-defined]
+        low, high = panel.get_ylim()
+        assert low == 0
+        assert high > highest
+
+
 def test_lines_over_the_epochs(results: Results) -> None:
     panels = drawn(results)["section-aecrd-epochs"].figure.axes
     assert [panel.get_title() for panel in panels][:2] == ["Pair angle (°)", "Out of plane (°)"]

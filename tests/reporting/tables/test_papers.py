@@ -36,6 +36,7 @@ TABLE = {
             ],
         },
         {"title": "FSP", "cells": [{}, {"published": 71.89}]},
+        {"title": "CRD", "cells": [{"table": "main", "pair": "p0", "method": "crd"}, {}]},
     ],
 }
 
@@ -56,6 +57,9 @@ def test_ours_stands_beside_what_was_published_only_where_they_agree(
     assert "a: 60 epochs, not 240." in table.notes
     assert "Published: somewhere." in table.notes
     assert len(table.rows[1][1].runs) == 3
+    alone = table.rows[3][1]
+    assert alone.text.startswith(f"{table.data.loc[6, 'mean']:.2f} ± ")
+    assert len(alone.runs) == 3
     for suffix in files.TABLE_FORMATS:
         assert "70.66" in FORMATS[suffix](table)
         assert files.table_file(name, suffix) in files.expected(study.settings)

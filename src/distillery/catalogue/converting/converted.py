@@ -7,14 +7,12 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from distillery.catalogue.peers import Counterpart
 from distillery.core.errors import UnknownName, UserError
-from distillery.experiment.checks import check
-from distillery.experiment.errors import ParamsError, first_problem, format_problem
-from distillery.experiment.experiment import Experiment
+from distillery.experiment import reading
+from distillery.experiment.errors import ParamsError, format_problem
 from distillery.planning.data_sets import DataSets
 from distillery.planning.students import resolve
 
@@ -120,13 +118,9 @@ def _one_line(text: str) -> str:
 
 
 def _check(content: dict[str, Any], origin: str) -> None:
+    experiment = reading.checked(content, origin)
+    (pair,), (entry,) = experiment.pairs, experiment.methods
     try:
-        experiment = Experiment.model_validate(content)
-        check(experiment)
-        (pair,), (entry,) = experiment.pairs, experiment.methods
         resolve(experiment, DataSets(experiment), pair, entry)
-    except ValidationError as error:
-        problem = first_problem(error, content)
-        raise UserError(format_problem(origin, problem.path, problem.message)) from None
     except ParamsError as error:
         raise UserError(format_problem(origin, error.path, str(error))) from None

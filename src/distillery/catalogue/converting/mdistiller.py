@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from distillery.catalogue import peers
 from distillery.catalogue.converting.converted import Converted, counterpart, id_of, reached
 from distillery.core.errors import UnknownName, UserError
+from distillery.core.flattening import flattened
 from distillery.core.plain_yaml import read_yaml
 
 # Of engine/cfg.py: what a config leaves out. Those of the methods are the defaults here, too.
@@ -79,28 +83,17 @@ def _given(file: Path, changes: Sequence[str]) -> dict[str, Any]:
         raise UserError(f"{file}: found no keys; a config of mdistiller has DISTILLER and SOLVER")
     if len(changes) % 2:
         raise UserError(f"{file}: {changes[-1]} has no value; keys and values come in turn")
-    given = dict(_flattened(content))
+    given = {key: value for key, value in flattened(content).items() if value != {}}
     for key, value in zip(changes[::2], changes[1::2], strict=True):
         given[key] = _read(value)
     return given
 
 
 def _read(value: str) -> Any:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     try:
         return YAML(typ="safe", pure=True).load(value)
     except YAMLError:
         return value
-
-
-def _flattened(tree: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _flattened(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _training(values: dict[str, Any], origin: str, comments: list[str]) -> dict[str, Any]:

@@ -79,27 +79,27 @@ def _of(before: pd.DataFrame, after: pd.DataFrame, metric: str) -> Iterator[Chan
 
     sides = [_rows(side, metric) for side in (before, after)]
     for row in dict.fromkeys([*sides[1], *sides[0]]):
-        old, new = (side.get(row, (row[1], pd.Series(dtype=float))) for side in sides)
-        shared = old[1].index.intersection(new[1].index)
-        found = compare(new[1][shared], old[1][shared])
-        title = new[0] if len(new[1]) else old[0]
-        first, second = old[1], new[1]
+        (old_title, old), (new_title, new) = (
+            side.get(row, ("", pd.Series(dtype=float))) for side in sides
+        )
+        shared = old.index.intersection(new.index)
+        found = compare(new[shared], old[shared])
         table, pair, method, variant = row
         yield Change(
             table=table,
             pair=pair,
             method=method,
             variant=variant,
-            title=title,
+            title=new_title or old_title,
             metric=metric,
-            before=float(first.mean()),
-            after=float(second.mean()),
+            before=float(old.mean()),
+            after=float(new.mean()),
             seeds=len(shared),
             difference=found.difference,
             low=found.low,
             high=found.high,
             p=found.p,
-            verdict=_verdict(first, second),
+            verdict=_verdict(old, new),
         )
 
 
@@ -133,7 +133,7 @@ def _judged(found: list[Change]) -> list[Change]:
     """Correct the p values of a metric, and say of each difference whether it is beyond noise."""
     tested = [change.p if change.verdict == "not testable" else math.nan for change in found]
     judged = []
-    for change, p in zip(found, holm(tested) if tested else [], strict=True):
+    for change, p in zip(found, holm(tested), strict=True):
         verdict = change.verdict
         if not math.isnan(p):
             verdict = "moved" if p < LEVEL else "within noise"

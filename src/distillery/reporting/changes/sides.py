@@ -13,6 +13,9 @@ from distillery.reporting.files import RUNS
 if TYPE_CHECKING:
     import pandas as pd
 
+# Ids may be digits.
+_NAMES = ("table", "pair", "method", "variant", "title")
+
 
 def read(side: str) -> pd.DataFrame:
     """Return the runs of a report, a row for each, as its ``tables/runs.csv`` lists them.
@@ -37,7 +40,7 @@ def read(side: str) -> pd.DataFrame:
         raise UserError(
             f"{side}: neither the folder of a report, nor a params file, nor REVISION:FOLDER"
         )
-    return pd.read_csv(io.StringIO(text), keep_default_na=True, dtype={"variant": str})
+    return pd.read_csv(io.StringIO(text), dtype=dict.fromkeys(_NAMES, str))
 
 
 def _committed(revision: str, folder: str) -> str:

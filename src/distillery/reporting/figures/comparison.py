@@ -16,8 +16,8 @@ from distillery.reporting.statistics import seeds
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Height of a row in inches, and what names of methods may take.
-_ROW = 0.15
+# Height of a row and of what is around them in inches, and what names of methods may take.
+_ROW, _AROUND = 0.15, 0.65
 _WIDEST_NAME, _NAME_SIZE = 1.6, 7.0
 _LEAST = 1.1
 _MANY_PAIRS, _MOST_BESIDE = 6, 4
@@ -61,7 +61,7 @@ def compare(
     methods = [method for method in results.labels if method in set(students["method"])]
     labels = [results.labels[method] for method in methods]
     names = [layout.wrapped(label, _WIDEST_NAME, _NAME_SIZE) for label in labels]
-    height = max(_LEAST, 0.45 + layout.rows_of(names, _NAME_SIZE, _ROW) * len(labels))
+    height = max(_LEAST, _AROUND + layout.rows_of(names, _NAME_SIZE, _ROW) * len(labels))
     most = _MOST_BESIDE if len(pairs) > _MANY_PAIRS else 3
     shown = layout.that_fit(pairs, height, most)
     figure, grid = panels.of_pairs(results, shown, height, most=most, sharey=True)

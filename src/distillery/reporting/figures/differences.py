@@ -9,8 +9,8 @@ import pandas as pd
 from distillery.reporting.figures import layout, panels
 from distillery.reporting.figures.model import ReportFigure
 from distillery.reporting.figures.style import GREY, Styles
-from distillery.reporting.results.collected import LAST, Results, records
-from distillery.reporting.results.comparisons import against_baseline
+from distillery.reporting.results.collected import Results, records
+from distillery.reporting.results.comparisons import against_baseline, by_seed
 from distillery.reporting.statistics.paired import LEVEL
 
 NAME = "differences"
@@ -39,9 +39,10 @@ def differences(results: Results, styles: Styles) -> ReportFigure:
     rows = layout.rows_of(names, _NAME_SIZE, _ROW) * len(names)
     figure, (panel,) = panels.grid(1, 0.55 + rows)
     panel.axvline(0, color=GREY, ls=":", lw=1, zorder=1)
+    accuracies = by_seed(results)
     for place, row in enumerate(records(found)):
         _draw(panel, place, row, styles[row.method].colour)
-        of_pairs = _of_pairs(results, row.method)
+        of_pairs = _of_pairs(accuracies[[row.method, results.baseline]].dropna())
         panels.scatter(panel, of_pairs, [place] * len(of_pairs), (0, -3.5), color=GREY)
     panel.set_yticks(range(len(names)), names)
     panel.set_ylim(len(names) - 0.4, -0.6)
@@ -66,10 +67,7 @@ def _draw(panel: Any, place: int, row: Any, colour: Any) -> None:
     )
 
 
-def _of_pairs(results: Results, method: str) -> list[float]:
-    """Return the mean difference to the baseline in each pair that has both, over common seeds."""
-    students = results.students.dropna(subset=[LAST])
-    table = students.pivot_table(LAST, ["pair", "seed"], "method", sort=False)
-    both = table[[method, results.baseline]].dropna()
-    gaps = both[method] - both[results.baseline]
+def _of_pairs(both: pd.DataFrame) -> list[float]:
+    """Return the mean difference of two columns in each pair."""
+    gaps = both.iloc[:, 0] - both.iloc[:, 1]
     return [float(value) for value in gaps.groupby(level="pair", sort=False).mean().round(9)]

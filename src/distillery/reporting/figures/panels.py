@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from distillery.reporting.figures import layout
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 # In inches: what axes and gaps take beside a panel.
 _BESIDE_TITLE = 0.35
-_MOST_TICKS = 5
 _LEAST_GAP = 1.15
 
 
@@ -68,12 +67,8 @@ def of_pairs(
 
 def set_title(panel: Axes, title: str, below: str = "") -> None:
     """Write a title over a panel, on several lines where it is wider than that; one more below."""
-    size = _points("axes.titlesize")
-    figure = panel.get_figure(root=True)
-    assert figure is not None
-    columns = panel.get_gridspec().ncols  # type: ignore[union-attr]
-    room = figure.get_figwidth() / columns - _BESIDE_TITLE
-    lines = [layout.wrapped(title, room, size), *([below] if below else [])]
+    wrapped = layout.wrapped(title, _room(panel), _points("axes.titlesize"))
+    lines = [wrapped, *([below] if below else [])]
     panel.set_title("\n".join(lines))
 
 
@@ -81,11 +76,19 @@ def rotated_below(panel: Axes, positions: Sequence[float], labels: Sequence[str]
     """Write labels below a panel: beside each other if they fit, else upright."""
     size = _points("xtick.labelsize")
     widest = sum(layout.text_width(label, size) + 0.08 for label in labels)
+    panel.set_xticks(positions, labels, rotation=90 if widest > _room(panel) else 0)
+
+
+def _room(panel: Axes) -> float:
+    """Return the width in inches that texts above and below a panel have."""
+    columns = panel.get_gridspec().ncols  # type: ignore[union-attr]
+    return _figure(panel).get_figwidth() / columns - _BESIDE_TITLE
+
+
+def _figure(panel: Axes) -> Figure:
     figure = panel.get_figure(root=True)
     assert figure is not None
-    columns = panel.get_gridspec().ncols  # type: ignore[union-attr]
-    upright = widest > figure.get_figwidth() / columns - _BESIDE_TITLE
-    panel.set_xticks(positions, labels, rotation=90 if upright else 0)
+    return figure
 
 
 def name_axes(axes: Sequence[Axes], x: str, y: str = "") -> None:
@@ -100,10 +103,8 @@ def scatter(panel: Axes, x: Any, y: Any, aside: tuple[float, float], **drawn: An
     """Draw small dots, shifted by ``aside`` points so that nothing hides them."""
     from matplotlib.transforms import ScaledTranslation
 
-    figure = panel.get_figure(root=True)
-    assert figure is not None
     dots = panel.scatter(x, y, s=6, alpha=0.6, linewidths=0, **drawn)
-    shift = ScaledTranslation(aside[0] / 72, aside[1] / 72, figure.dpi_scale_trans)
+    shift = ScaledTranslation(aside[0] / 72, aside[1] / 72, _figure(panel).dpi_scale_trans)
     # Only now: the limits of the panel come from where the dots belong.
     dots.set_offset_transform(panel.transData + shift)
 
@@ -176,8 +177,7 @@ def heat_map(panel: Axes, matrix: np.ndarray, largest: float, **drawn: Any) -> A
 
 def add_scale(axes: Sequence[Axes], image: AxesImage, name: str, **drawn: Any) -> None:
     """Add the scale of the heat maps below the panels."""
-    figure = axes[0].get_figure(root=True)
-    assert figure is not None
+    figure = _figure(axes[0])
     figure.colorbar(image, ax=axes, location="bottom", aspect=30, pad=0.02, **drawn).set_label(name)
 
 
@@ -197,17 +197,26 @@ def thin_out_x(panel: Axes, most: int = 5) -> None:
     panel.xaxis.set_major_locator(MaxNLocator(most))
 
 
-def log_axis(panel: Axes, values: Iterable[float]) -> None:
-    """Make the x axis logarithmic, with these values as its ticks where their numbers have room."""
+def log_axis(
+    panel: Axes, values: Iterable[float], write: Callable[[float], str], apart: float
+) -> None:
+    """Make the x axis logarithmic, with these values as its ticks where their numbers have room.
+
+    Args:
+        panel: where to draw.
+        values: positive numbers.
+        write: writes one of them.
+        apart: share of the axis between two ticks, at least.
+    """
     low, *others = sorted(set(values))
-    gap = max(_LEAST_GAP, ((others or [low])[-1] / low) ** (1 / _MOST_TICKS))
+    gap = max(_LEAST_GAP, ((others or [low])[-1] / low) ** apart)
     ticks = [low]
     for value in others:
         if value >= ticks[-1] * gap:
             ticks.append(value)
     panel.set_xscale("log")
     panel.minorticks_off()
-    panel.set_xticks(ticks, [f"{tick:.3g}" for tick in ticks])
+    panel.set_xticks(ticks, [write(tick) for tick in ticks])
 
 
 def hide_ticks(panel: Axes) -> None:

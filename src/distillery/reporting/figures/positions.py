@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from distillery.reporting.figures import panels
 from distillery.reporting.formatting import setting
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 # A logarithmic axis pays when the largest value is so many times the smallest.
 _LOG_FROM = 100
+# Share of such an axis between two of its labels.
+_APART = 0.08
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ def arrange(panel: Axes, values: Mapping[Any, Any]) -> Positions:
 
     if _is_continuous([*values.values()]):
         if _spans_decades([*values.values()]):
-            _set_log_scale(panel, sorted(set(values.values())))
+            panels.log_axis(panel, values.values(), setting, _APART)
         else:
             panel.xaxis.set_major_locator(MaxNLocator(5))
         return Positions(pd.Series(values, dtype=float), True)
@@ -60,15 +63,3 @@ def _is_continuous(values: Sequence[Any]) -> bool:
 
 def _spans_decades(numbers: Sequence[float]) -> bool:
     return bool(numbers) and min(numbers) > 0 and max(numbers) / min(numbers) >= _LOG_FROM
-
-
-def _set_log_scale(panel: Axes, numbers: Sequence[float]) -> None:
-    """Label the values themselves, where their labels do not overlap."""
-    gap = (numbers[-1] / numbers[0]) ** 0.08
-    ticks = [numbers[0]]
-    for value in numbers[1:]:
-        if value >= ticks[-1] * gap:
-            ticks.append(value)
-    panel.set_xscale("log")
-    panel.minorticks_off()
-    panel.set_xticks(ticks, [setting(tick) for tick in ticks])

@@ -28,6 +28,9 @@ class Style:
 Styles = Mapping[str, Style]
 """A style for each method."""
 
+TEACHER_STYLE = Style("black", "D", "-")
+"""Also where markers are filled or empty: a star would be too small to be seen empty."""
+
 
 @contextmanager
 def theme() -> Iterator[None]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from distillery.reporting.figures import panels
 from distillery.reporting.figures.model import ReportFigure
 from distillery.reporting.figures.points import draw_points, spread_of
-from distillery.reporting.figures.style import ACCURACY, GREY, Style, Styles
+from distillery.reporting.figures.style import ACCURACY, GREY, TEACHER_STYLE, Style, Styles
 from distillery.reporting.results.collected import LAST, TEACHER, Results
 from distillery.reporting.results.protocols import points
 
-_TEACHER = Style("black", "D", "-")
 _MILLION, _MINUTE = 1e6, 60
+# Share of the axis between two sizes that are labelled.
+_APART = 0.2
 
 
 def size(results: Results, styles: Styles) -> ReportFigure:
@@ -40,14 +41,16 @@ def size(results: Results, styles: Styles) -> ReportFigure:
             across = [x, (settings.teacher_parameters or 0) / _MILLION]
             sizes.append(across[1])
             panel.plot(across, [students.max(), means[TEACHER]], color="0.6", lw=0.6, zorder=1)
-            panel.plot(across[1], means[TEACHER], color="black", marker=_TEACHER.marker, zorder=3)
+            panel.plot(
+                across[1], means[TEACHER], color="black", marker=TEACHER_STYLE.marker, zorder=3
+            )
         panel.plot(
             x, students.max(), color=styles[best].colour, marker=styles[best].marker, zorder=3
         )
         drawn[f"best student: {results.labels[best]}"] = styles[best]
-    panels.log_axis(panel, sizes)
+    panels.log_axis(panel, sizes, "{:.3g}".format, _APART)
     panels.name_axes([panel], "Parameters (M)", ACCURACY)
-    handles = [panels.style_key("teacher", _TEACHER, line=False)]
+    handles = [panels.style_key("teacher", TEACHER_STYLE, line=False)]
     handles += [panels.style_key(label, style, line=False) for label, style in drawn.items()]
     handles.append(panels.legend_key("all methods", color="0.75", lw=3))
     if results.baseline in results.methods:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from distillery.reporting.findings import comparison, others
 from distillery.reporting.findings.model import Finding
-from distillery.reporting.formatting import markdown
+from distillery.reporting.formatting import counted, markdown
 from distillery.reporting.results.collected import Results
 
 _PARTS = (
@@ -27,5 +27,7 @@ def findings(results: Results) -> list[Finding]:
 
 def to_markdown(results: Results, found: Sequence[Finding]) -> str:
     """Return the findings as a list, with the number of runs behind each."""
-    lines = [f"- {markdown(finding.text)} ({len(finding.runs)} runs)" for finding in found]
+    lines = [
+        f"- {markdown(finding.text)} ({counted(len(finding.runs), 'run')})" for finding in found
+    ]
     return "\n".join([f"# {markdown(results.report.title)}", "", *lines, ""])

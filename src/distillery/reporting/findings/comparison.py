@@ -16,7 +16,7 @@ from distillery.reporting.findings.words import (
     sentence,
     with_interval,
 )
-from distillery.reporting.formatting import counted, enumerated, number
+from distillery.reporting.formatting import counted, enumerated, millions, number
 from distillery.reporting.results.collected import LAST, TEACHER, Results, records
 from distillery.reporting.results.comparisons import (
     against_baseline,
@@ -143,9 +143,9 @@ def sizes(results: Results) -> Iterator[Finding]:
             best: Any = means.iloc[int(means["mean"].argmax())]
             ratio = settings.teacher_parameters / settings.student_parameters
             text = (
-                f"the student {names.student} has {millions(settings.student_parameters)} "
+                f"the student {names.student} has {millions(settings.student_parameters)} M "
                 f"parameters, {number(ratio, 1)} times fewer than {names.teacher} "
-                f"({millions(settings.teacher_parameters)})"
+                f"({millions(settings.teacher_parameters)} M)"
             )
             if teacher["n"]:
                 text += (
@@ -155,12 +155,6 @@ def sizes(results: Results) -> Iterator[Finding]:
                     f"({percent(teacher['mean'])})"
                 )
             yield Finding("size", sentence(text), keys([best["runs"], teacher["runs"]]))
-
-
-def millions(count: int) -> str:
-    """Write a number of parameters in millions."""
-    value = count / 1e6
-    return f"{number(value, 2 if value >= 1 else 3)} M"
 
 
 def _distance(difference: float) -> str:

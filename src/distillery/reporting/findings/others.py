@@ -11,12 +11,11 @@ from distillery.reporting.findings.words import (
     are,
     in_words,
     named,
-    p_text,
     percent,
     sentence,
     with_interval,
 )
-from distillery.reporting.formatting import counted, number, signed, variant_text
+from distillery.reporting.formatting import counted, number, p_text, signed, variant_text
 from distillery.reporting.results import comparisons
 from distillery.reporting.results.collected import LAST, Results, records
 from distillery.reporting.statistics import seeds

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from distillery.reporting.formatting import enumerated, interval, number, p_value, signed
+from distillery.reporting.formatting import enumerated, interval, number, signed
 
 _NUMBERS = (
     *("no", "one", "two", "three", "four", "five", "six"),
@@ -35,14 +36,8 @@ def are(names: Sequence[str]) -> str:
 
 def with_interval(difference: float, low: float, high: float) -> str:
     """Write a difference in percentage points with its 95 % interval."""
-    ends = "" if low != low else f", 95 % interval {interval(low, high, sign=True)}"
+    ends = "" if math.isnan(low) else f", 95 % interval {interval(low, high, sign=True)}"
     return f"{signed(difference)} percentage points{ends}"
-
-
-def p_text(p: float) -> str:
-    """Write ``p = 0.012`` or ``p < 0.001``."""
-    written = p_value(p)
-    return f"p {written}" if written.startswith("<") else f"p = {written}"
 
 
 def percent(value: float) -> str:

@@ -82,6 +82,13 @@ def all_tables(results: Results) -> dict[str, Table]:
 
 def all_figures(results: Results) -> Iterator[ReportFigure]:
     """Yield every figure of the report; to be drawn inside ``figures.style.theme``."""
+    for figure in _drawn(results):
+        if results.is_single:
+            figure = replace(figure, caption=of_one_seed(figure.caption))
+        yield figure
+
+
+def _drawn(results: Results) -> Iterator[ReportFigure]:
     report, styles = results.report, make_styles(results.labels, results.baseline)
     yield accuracy(results, styles)
     yield differences(results, styles)
@@ -118,8 +125,6 @@ def _write(results: Results, key: str, collected: str, folder: Path) -> dict[str
     drawn = []
     with theme():
         for figure in all_figures(results):
-            if results.is_single:
-                figure = replace(figure, caption=of_one_seed(figure.caption))
             save(figure, folder)
             svg = Path(folder, files.figure_file(figure.name, "svg")).read_text(encoding="utf-8")
             drawn.append((figure, svg))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
+
+from distillery.reporting.page.templating import script_data, template
 
 
 def restructured(caption: str) -> str:
@@ -22,12 +23,5 @@ def dvc_template(title: str, captions: Mapping[str, str]) -> str:
         title: title of the report.
         captions: figure -> caption.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("distillery.reporting.page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-    )
-    data = json.dumps(dict(captions), ensure_ascii=False).replace("<", "\\u003c")
-    return environment.get_template("plots.html.j2").render(title=title, captions=data) + "\n"
+    data = script_data(dict(captions))
+    return template("plots.html.j2").render(title=title, captions=data) + "\n"

@@ -10,6 +10,7 @@ from distillery.reporting import files
 from distillery.reporting.formatting import counted
 from distillery.reporting.page.menu import chapters
 from distillery.reporting.page.runs import runs_data
+from distillery.reporting.page.templating import template
 from distillery.reporting.results.collected import Results
 from distillery.reporting.results.doubts import doubts
 from distillery.reporting.sections import registry as sections
@@ -40,19 +41,9 @@ def render(
         key: key of the report.
         collected: key of the run that collected the results.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("distillery.reporting.page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     adopted = results.runs.loc[results.runs["adopted"] != "", "key"].nunique()
     drawn = {figure.name: (figure, inlined(svg, figure.name)) for figure, svg in figures}
-    runs = standard.runs(results)
-    return environment.get_template("index.html.j2").render(
+    return template("index.html.j2").render(
         results=results,
         report=results.report,
         chapters=chapters(results),
@@ -62,7 +53,7 @@ def render(
         figures=drawn,
         illustrations=[pair for pair in drawn.values() if pair[0].is_illustration],
         gains=standard.gains(results),
-        runs_data=runs_data(results, runs),
+        runs_data=runs_data(results, standard.runs(results)),
         networks=counted(results.runs["key"].nunique(), "run"),
         adopted=counted(adopted, "run") if adopted else "",
         doubts=doubts(results),
@@ -71,7 +62,6 @@ def render(
             for entry, settings in results.report.sections.items()
             for remark in sections.load(settings.module).remarks(results, entry)
         ],
-        gaps=results.report.gaps,
         key=key,
         collected=collected,
         files=files,

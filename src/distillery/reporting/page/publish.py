@@ -21,12 +21,12 @@ _SLASH = "--"
 
 def marker(data: Path, folder: str, key: str) -> Path:
     """Return the file that says that ``folder`` holds the report with this key."""
-    return data / _MARKERS / folder.replace("/", _SLASH) / f"{key}.json"
+    return _notes(data, folder) / f"{key}.json"
 
 
 def caption(data: Path, folder: str, file: str) -> Path:
     """Return what holds the caption of a figure or a table for Snakemake's own report."""
-    return data / ".reports" / folder.replace("/", "--") / "captions" / f"{file}.rst"
+    return _notes(data, folder) / "captions" / f"{file}.rst"
 
 
 def publish(report: ReportSettings, key: str, collected: str, data: Path) -> Path:
@@ -66,6 +66,11 @@ def verify(data: Path) -> tuple[int, list[str]]:
     """
     notes = sorted(data.glob(f"{_MARKERS}/*/*.json"))
     return len(notes), [problem for note in notes for problem in _problems(note)]
+
+
+def _notes(data: Path, folder: str) -> Path:
+    """Return where everything lies that is known of the report in ``folder``."""
+    return data / _MARKERS / folder.replace("/", _SLASH)
 
 
 def _problems(note: Path) -> list[str]:

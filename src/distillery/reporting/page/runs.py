@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from distillery.reporting.page.templating import script_data
 from distillery.reporting.results.collected import LAST, Results
 from distillery.reporting.tables.model import Cell, Table
 
@@ -34,9 +35,10 @@ def runs_data(results: Results, table: Table) -> str:
         table: ``standard.runs`` of them; its rows are the rows here.
 
     Keys: ``heads`` and ``columns`` (each with its distinct texts, ``order`` for numbers, and an
-    index a row), ``labels``, ``keys``, ``anchor`` (the column of the key), ``places`` (run of each
-    row), and by run ``names``, ``settings``, ``made``, ``started``, ``costs``, ``curves``, which
-    refer to ``kinds`` and ``makers``.
+    index a row; the last is that of the key), ``labels`` (how many columns name the row),
+    ``places`` (run of each row), ``params``, and by run ``names``, ``started``, ``curves``,
+    ``costs`` (by their headings), and ``settings`` and ``made``, which are places in ``kinds`` and
+    ``makers``.
     """
     runs = results.runs["run"]
     distinct = list(dict.fromkeys(runs))
@@ -51,7 +53,7 @@ def runs_data(results: Results, table: Table) -> str:
         "params": results.report.params,
         **_by_run(results, distinct),
     }
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    return script_data(content)
 
 
 def _column(cells: list[Cell]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from distillery.reporting.formatting import counted, p_value
+from distillery.reporting.formatting import counted, p_text
 from distillery.reporting.results.collected import LAST, Results
 from distillery.reporting.settings import ClaimSettings, PublishedNumber
 from distillery.reporting.statistics.paired import FEWEST, LEVEL, Paired, compare, holm
@@ -35,7 +35,7 @@ def blocks(results: Results) -> pd.DataFrame:
     The methods are those that every pair with enough seeds was run for. There is no row where these
     are not at least two.
     """
-    accuracies = _accuracies(results)
+    accuracies = by_seed(results)
     seeds = accuracies.groupby(level="pair", sort=False).count() >= FEWEST
     pairs = seeds[seeds.sum(axis="columns") > 1]
     methods = [method for method in results.methods if method in pairs and pairs[method].all()]
@@ -86,7 +86,7 @@ def against_baseline(results: Results) -> pd.DataFrame:
     ``runs``.
     Methods that share too few seeds with the baseline in every pair are left out.
     """
-    accuracies, rows = _accuracies(results), []
+    accuracies, rows = by_seed(results), []
     others = [method for method in accuracies if method != results.baseline]
     for method in others if results.baseline in accuracies else ():
         both = _of_enough_seeds(accuracies[[method, results.baseline]].dropna())
@@ -121,7 +121,7 @@ def beside_published(results: Results) -> pd.DataFrame:
 
 def gain_intervals(results: Results) -> pd.DataFrame:
     """Return the 95 % intervals of gains over the baseline: (pair, method) -> ``low``, ``high``."""
-    accuracies = _accuracies(results)
+    accuracies = by_seed(results)
     found: dict[tuple[Any, ...], tuple[float, float]] = {}
     if results.baseline in accuracies:
         for pair, rows in accuracies.groupby(level="pair", sort=False):
@@ -154,12 +154,12 @@ def friedman_note(results: Results) -> str:
     """Say what Friedman's test finds, and the critical difference of mean ranks."""
     shared = blocks(results)
     p = friedman(shared)
-    found = "" if pd.isna(p) else f"Friedman’s test: {_p(p)}. "
+    found = "" if pd.isna(p) else f"Friedman’s test: {p_text(p)}. "
     distance = critical_difference(shared.shape[1], len(shared))
     return f"{found}Critical difference of two mean ranks (Nemenyi, 5 %): {distance:.2f}."
 
 
-def _accuracies(results: Results) -> pd.DataFrame:
+def by_seed(results: Results) -> pd.DataFrame:
     """Return accuracy at the last epoch by (pair, seed), a column for each method."""
     students = results.students.dropna(subset=[LAST])
     table = students.pivot_table(LAST, ["pair", "seed"], "method", sort=False)
@@ -182,7 +182,7 @@ def _runs(results: Results, shared: pd.DataFrame) -> pd.Series:
 
 def _claim(results: Results, claim: ClaimSettings) -> dict[str, Any]:
     sides = [claim.better, claim.worse]
-    both = _accuracies(results).reindex(columns=sides).dropna()
+    both = by_seed(results).reindex(columns=sides).dropna()
     enough = _of_enough_seeds(both)
     used = both if enough.empty else enough
     first, second = (results.labels.get(side, side) for side in sides)
@@ -212,8 +212,3 @@ def _verdict(row: Any) -> str:
     if not row.p_holm < LEVEL:
         return OPEN
     return SUPPORTED if row.difference > 0 else CONTRADICTED
-
-
-def _p(p: float) -> str:
-    written = p_value(p)
-    return f"p {written}" if written.startswith("<") else f"p = {written}"

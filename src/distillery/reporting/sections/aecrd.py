@@ -145,6 +145,8 @@ def _histograms(results: Results, name: str) -> ReportFigure:
         panels.set_title(panel, label)
         for kind in _HISTOGRAMS:
             _draw_histogram(panel, of_row[of_row["name"] == kind], styles[kind])
+    # Last: a scale with a fixed end no longer grows with what is drawn, and all panels share it.
+    grid[0].set_ylim(bottom=0)
     panels.name_axes(grid, "Cosine to the anchor", "Share")
     labels = {label: styles[kind] for kind, label in _HISTOGRAMS.items()}
     panels.name_styles(figure, labels, marker=False)
@@ -158,7 +160,6 @@ def _draw_histogram(panel: Axes, rows: pd.DataFrame, style: Style) -> None:
     panel.stairs(shares, edges, color=style.colour, ls=style.dash, lw=1.2)
     panel.stairs(shares, edges, color=style.colour, fill=True, alpha=0.15, lw=0)
     panel.set_xlim(-1, 1)
-    panel.set_ylim(bottom=0)
 
 
 def _epochs(results: Results, name: str) -> ReportFigure:

@@ -11,7 +11,7 @@ from distillery.reporting import files
 from distillery.reporting.figures import layout, panels
 from distillery.reporting.figures.model import ReportFigure
 from distillery.reporting.figures.points import point_keys
-from distillery.reporting.figures.style import ACCURACY, Style, Styles
+from distillery.reporting.figures.style import ACCURACY, TEACHER_STYLE, Style, Styles
 from distillery.reporting.formatting import natural, number
 from distillery.reporting.results.collected import TEACHER, Results, records
 from distillery.reporting.results.protocols import (
@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 
 _KINDS = {"float": "32-bit floats", "int8": "8-bit integers"}
 _COSTS = {"latency": ("ms", "Latency of one image (ms)"), "size": ("mb", "File size (MiB)")}
-# A star would be too small to be seen empty.
 _HEIGHT, _HEIGHT_ALONE = 1.8, 2.5
-_TEACHER_STYLE = Style("black", "D", "-")
 
 
 class Deployment(Section):
@@ -123,7 +121,7 @@ def _comparison(
     every = pairs_of(results, found)
     if not every:
         return ReportFigure(name, caption, panels.blank("No network was exported."))
-    known = {TEACHER: _TEACHER_STYLE, **styles}
+    known = {TEACHER: TEACHER_STYLE, **styles}
     height = _HEIGHT_ALONE if len(every) == 1 else _HEIGHT
     pairs = layout.that_fit(every, height)
     figure, grid = panels.of_pairs(results, pairs, height)

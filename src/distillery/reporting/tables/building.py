@@ -36,8 +36,8 @@ def groups(data: pd.DataFrame, by: Iterable[str], across: str = "metric") -> lis
 
 
 def each(data: pd.DataFrame) -> list[Group]:
-    """Return a group for each row of data with ``runs``."""
-    return [Group(row, {}, row.runs) for row in records(data)]
+    """Return a group for each row of data, with its ``runs`` if it has any."""
+    return [Group(row, {}, getattr(row, "runs", "")) for row in records(data)]
 
 
 def build(

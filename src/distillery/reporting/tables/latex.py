@@ -221,15 +221,18 @@ def _ascii(text: str) -> str:
 
 def _broken(head: object) -> str:
     """Break a long heading into lines; it is escaped already."""
-    lines = textwrap.wrap(str(head), _LONGEST_HEAD, break_long_words=False, break_on_hyphens=False)
+    lines = _lines(str(head))
     if len(lines) < 2:
         return str(head)
     return "\\shortstack{" + r"\\".join(lines) + "}"
 
 
 def _width_of_head(head: str) -> int:
-    lines = textwrap.wrap(head, _LONGEST_HEAD, break_long_words=False, break_on_hyphens=False)
-    return max(map(len, lines), default=0)
+    return max(map(len, _lines(head)), default=0)
+
+
+def _lines(head: str) -> list[str]:
+    return textwrap.wrap(head, _LONGEST_HEAD, break_long_words=False, break_on_hyphens=False)
 
 
 def _set_apart(tabular: str, rows: int) -> str:

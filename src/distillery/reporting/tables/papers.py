@@ -91,7 +91,5 @@ def _cell(row: Any, reasons: Mapping[str, str]) -> Cell:
     """Return what a cell shows: ours where it is comparable, and the published number."""
     has_ours = row.n > 0 and not row.differs
     ours = spread(row.mean, row.std) if has_ours else reasons.get(row.differs, DASH)
-    if pd.isna(row.published):
-        return Cell(ours)
-    text = f"{ours} ({number(row.published)})"
+    text = ours if pd.isna(row.published) else f"{ours} ({number(row.published)})"
     return Cell(text, row.mean if has_ours else row.published, runs=cells.keys(row.runs))

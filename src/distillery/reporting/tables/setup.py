@@ -13,6 +13,7 @@ from distillery.reporting.formatting import (
     axis_title,
     counted,
     enumerated,
+    millions,
     number,
     setting,
     whole,
@@ -25,7 +26,6 @@ from distillery.reporting.tables.model import Cell, Table
 
 # Settings that are the same for most runs are said once; of others, at most so many kinds.
 _MOST_KINDS = 4
-_MILLION = 1e6
 _PARTS = {"train": "trained on", "validation": "held out", "test": "tested on"}
 
 
@@ -34,13 +34,14 @@ def settings(results: Results) -> Table:
     rows = []
     for who, networks in _groups(results):
         made = networks[["run"]].drop_duplicates().merge(results.made, on="run")
+        made["settings"] = made["settings"].map(json.loads)
         for name, describe in _FACTS.items():
             text = _kinds([describe(row) for row in records(made)])
             if text:
-                rows.append({"networks": who, "setting": name, "value": text, "runs": ""})
+                rows.append({"networks": who, "setting": name, "value": text})
         seeds = ", ".join(map(str, sorted(networks["seed"].unique())))
-        rows.append({"networks": who, "setting": "Seeds", "value": seeds, "runs": ""})
-    data = pd.DataFrame(rows, columns=["networks", "setting", "value", "runs"])
+        rows.append({"networks": who, "setting": "Seeds", "value": seeds})
+    data = pd.DataFrame(rows, columns=["networks", "setting", "value"])
     return build(
         "settings",
         "What was run: data, training and seeds, as the manifests of the runs have them.",
@@ -50,7 +51,7 @@ def settings(results: Results) -> Table:
             columns.label("Value", lambda row: row.value),
         ],
         each(data),
-        data.drop(columns="runs"),
+        data,
         with_runs=False,
     )
 
@@ -63,11 +64,10 @@ def entries(results: Results) -> Table:
             "source": entry.source.partition(";")[0],
             "weights": _weights(entry.weights),
             "differs": _differing(entry.differs),
-            "runs": "",
         }
         for name, entry in results.report.entries.items()
     ]
-    data = pd.DataFrame(rows, columns=["method", "source", "weights", "differs", "runs"])
+    data = pd.DataFrame(rows, columns=["method", "source", "weights", "differs"])
     return build(
         "entries",
         "The methods that are compared, with the weights of their objective, and what the "
@@ -79,7 +79,7 @@ def entries(results: Results) -> Table:
             columns.label("Differs from the defaults", lambda row: row.differs),
         ],
         each(data),
-        data.drop(columns="runs"),
+        data,
         with_runs=False,
     )
 
@@ -108,8 +108,8 @@ def networks(results: Results) -> Table:
         [
             columns.label("Teacher", lambda row: results.compared[row.pair].teacher),
             columns.label("Student", lambda row: results.compared[row.pair].student),
-            columns.number("Teacher’s parameters (M)", "teacher_parameters", _millions, _MILLION),
-            columns.number("Student’s parameters (M)", "student_parameters", _millions, _MILLION),
+            columns.number("Teacher’s parameters (M)", "teacher_parameters", millions),
+            columns.number("Student’s parameters (M)", "student_parameters", millions),
             columns.number("Compression (×)", "ratio", lambda value: number(value, 1)),
             columns.number("Teacher’s top-1 (%)", "teacher_top1", number),
         ],
@@ -131,8 +131,8 @@ def provenance(results: Results) -> Table:
         "Dates": " to ".join(dict.fromkeys((dates[0], dates[-1]))) if dates else "",
         "Runs": counted(len(made), "network"),
     }
-    rows = [{"what": what, "value": text, "runs": ""} for what, text in facts.items() if text]
-    data = pd.DataFrame(rows, columns=["what", "value", "runs"])
+    rows = [{"what": what, "value": text} for what, text in facts.items() if text]
+    data = pd.DataFrame(rows, columns=["what", "value"])
     return build(
         "provenance",
         "How the networks were made, as their manifests record it, and the command that makes "
@@ -142,7 +142,7 @@ def provenance(results: Results) -> Table:
             Column("Value", lambda group: Cell(group.names.value), is_label=True),
         ],
         each(data),
-        data.drop(columns="runs"),
+        data,
         with_runs=False,
     )
 
@@ -164,10 +164,6 @@ def _kinds(texts: Iterable[str]) -> str:
     return "; ".join([*kinds[:_MOST_KINDS], *([f"{rest} more"] if rest > 0 else [])])
 
 
-def _plain(row: Any) -> dict[str, Any]:
-    return dict(json.loads(row.settings))
-
-
 def _data(row: Any) -> str:
     return f"{row.data}: {row.classes} classes, images of {row.shape} pixels"
 
@@ -179,7 +175,7 @@ def _images(row: Any) -> str:
 
 
 def _augmentation(row: Any) -> str:
-    chosen = _plain(row).get("augmentation")
+    chosen = row.settings.get("augmentation")
     if not chosen:
         return ""
     if chosen["kind"] == "crop":
@@ -190,7 +186,7 @@ def _augmentation(row: Any) -> str:
 
 
 def _schedule(row: Any) -> str:
-    training = _plain(row).get("training")
+    training = row.settings.get("training")
     if not training:
         return "imported"
     text = f"{training['epochs']} epochs, batches of {training['batch_size']}"
@@ -205,7 +201,7 @@ def _schedule(row: Any) -> str:
 
 
 def _optimiser(row: Any) -> str:
-    training = _plain(row).get("training")
+    training = row.settings.get("training")
     if not training:
         return ""
     if training.get("optimizer") == "adamw":
@@ -216,7 +212,7 @@ def _optimiser(row: Any) -> str:
 
 
 def _precision(row: Any) -> str:
-    compute = _plain(row).get("compute")
+    compute = row.settings.get("compute")
     if not compute:
         return ""
     name = {"no": "32-bit floats"}.get(compute["precision"], compute["precision"])
@@ -256,7 +252,3 @@ def _commit(row: Any) -> str:
 
 def _versions(text: str) -> str:
     return ", ".join(f"{name} {version}" for name, version in json.loads(text).items())
-
-
-def _millions(value: float) -> str:
-    return number(value, 2 if value >= 1 else 3)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from distillery.reporting.figures.style import theme
 from distillery.reporting.findings.all import findings
-from distillery.reporting.formatting import of_one_seed
 from distillery.reporting.page.build import all_figures
 from distillery.reporting.page.publish import marker, publish
 from distillery.reporting.results.collected import Results
@@ -33,7 +31,5 @@ def build(report: ReportSettings, key: str, collected: str, data: Path, methods:
     results = Results.read(report, open_input(data, collected))
     with theme():
         figures = [*all_figures(results)]
-    if results.is_single:
-        figures = [replace(each, caption=of_one_seed(each.caption)) for each in figures]
     found = [finding.text for finding in findings(results)]
     return document.write(report, found, figures, methods, Path(report.folder))
