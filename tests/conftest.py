@@ -22,6 +22,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.fixture(autouse=True)
+def _only_the_tests_own_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISTILLERY_DATA", raising=False)
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return Project(tmp_path)

@@ -14,11 +14,6 @@ from distillery.runs.run import Run
 OUTSIDE = os.environ.get("DISTILLERY_DATA")
 
 
-@pytest.fixture(autouse=True)
-def _only_the_tests_own_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DISTILLERY_DATA", raising=False)
-
-
 @pytest.fixture
 def data_root(tmp_path: Path) -> Path:
     root = tmp_path / "data"
