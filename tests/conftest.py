@@ -20,6 +20,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=str(Path(__file__).parent / "golden"),
         help="folder with losses.json, losses.npz and models.json",
     )
+    parser.addoption(
+        "--tries", type=float, default=1, help="share of the full counts of tests/faults"
+    )
+    parser.addoption(
+        "--counts", type=Path, help="JSON file in which campaigns of tests/faults note their counts"
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -33,7 +33,11 @@ class Command:
     """`distillery ...` in a process of its own."""
 
     def __init__(
-        self, folder: Path, *arguments: str, before: Callable[[], Any] | None = None
+        self,
+        folder: Path,
+        *arguments: str,
+        before: Callable[[], Any] | None = None,
+        log: Path | None = None,
     ) -> None:
         """Start a command.
 
@@ -41,8 +45,9 @@ class Command:
             folder: where it is called, and where its log is written.
             arguments: what the user types.
             before: what the process does first, a function of a module.
+            log: where its log is written if not there.
         """
-        self.log = folder / f"{arguments[0]}.log"
+        self.log = (log or folder) / f"{arguments[0]}.log"
         self.process = FORKED.Process(target=_run, args=(folder, arguments, self.log, before))
         self.process.start()
 

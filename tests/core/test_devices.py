@@ -180,3 +180,12 @@ def test_lanes_on_a_machine_without_accelerators_lease_nothing(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert devices.lease_for_lanes() == {}
     assert is_free("a", two_devices)
+
+
+def test_torch_computes_the_same_bits_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    torch.use_deterministic_algorithms(False)
+    devices.device_for_inference({})
+    assert torch.are_deterministic_algorithms_enabled()
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    assert not torch.utils.deterministic.fill_uninitialized_memory

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import shutil
 import signal
 import time
 from pathlib import Path
 
+import pytest
 from processes import FORKED, wait_for
 
+from distillery.core.errors import DistilleryError
 from distillery.core.locks import try_lock
 
 
@@ -50,3 +54,18 @@ def test_a_removed_folder_is_locked_anew(tmp_path: Path) -> None:
             pass
         assert path.exists()
         assert try_lock(path) is None
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_file_system_without_locks_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """As NFS is whose server has none."""
+
+    def refuse(*arguments: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(DistilleryError, match="has no file locks") as error:
+        try_lock(tmp_path / "folder" / "lock")
+    assert str(error.value).startswith(f"{tmp_path / 'folder'}: ")

@@ -27,6 +27,7 @@ from distillery.models.weights import load_network
 from distillery.planning.plan import Plan
 from distillery.runs import stages
 from distillery.runs.artifact import Artifact
+from distillery.runs.produce import scratch_of
 
 CPU = torch.device("cpu")
 ALL_VIEWS = {
@@ -120,9 +121,15 @@ def test_a_flipped_bit_is_noticed(project: Project) -> None:
         reader.slot(1, CPU)
 
 
+@pytest.mark.parametrize(("damaged", "computed"), [(False, 4), (True, 5)])
 def test_an_interrupted_cache_goes_on_with_the_next_slot(
-    project: Project, shared_project: Project, monkeypatch: pytest.MonkeyPatch
+    project: Project,
+    shared_project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    damaged: bool,
+    computed: int,
 ) -> None:
+    """A slot that is damaged meanwhile is not published as if it were whole."""
     from distillery.embeddings import embed
 
     changes = {"!methods": {"kd": {}}}
@@ -142,8 +149,13 @@ def test_an_interrupted_cache_goes_on_with_the_next_slot(
     monkeypatch.setattr(embed, "outputs", stop_at_second)
     with pytest.raises(KeyboardInterrupt):
         stages.execute(project.data, run)
+    if damaged:
+        path = scratch_of(project.data, run) / "out" / slot_name(0)
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
     resumed = Artifact(stages.execute(project.data, run))
-    assert len(calls) == 4
+    assert len(calls) == computed
     assert resumed.manifest["files"] == straight.manifest["files"]
 
 

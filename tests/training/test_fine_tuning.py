@@ -66,8 +66,8 @@ def test_weights_that_were_started_from_are_verified(project: Project) -> None:
     assert problems_of_raw_files(project.data) == []
     file = project.data / "raw" / "start.safetensors"
     file.write_bytes(b"others")
-    expected = f"{file}: has changed since {trained.path} was made of it"
-    assert problems_of_raw_files(project.data) == [expected]
+    (problem,) = problems_of_raw_files(project.data)
+    assert problem.startswith(f"{file}: has changed since {trained.path} was made of it; put back")
 
 
 def test_fine_tuning_trains_everything(project: Project) -> None:

@@ -27,9 +27,20 @@ _held: list[Any] = []
 
 def device_for_inference(record: MutableMapping[str, Any]) -> torch.device:
     """Return the device for a run without training, and note it in the manifest's record."""
+    be_deterministic()
     device = torch.device("cuda", lease_one()) if torch.cuda.is_available() else torch.device("cpu")
     record["device"] = describe(device)
     return device
+
+
+def be_deterministic() -> None:
+    """Let torch compute the same bits each time; it warns of what an accelerator cannot do so."""
+    # Read when the accelerator's library is first used.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.backends.cudnn.benchmark = False
+    # Memory is not read before it is written, here.
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.use_deterministic_algorithms(True, warn_only=True)
 
 
 def describe(device: torch.device) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import time
 from contextlib import AbstractContextManager
@@ -12,6 +13,8 @@ from filelock import FileLock, Timeout
 from distillery.core.errors import DistilleryError
 
 _SECONDS_BETWEEN_TRIES = 0.2
+# NFS whose server has no locks says ENOLCK, others that they do not know the call.
+_NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 def try_lock(path: Path) -> AbstractContextManager[object] | None:
@@ -26,11 +29,19 @@ def try_lock(path: Path) -> AbstractContextManager[object] | None:
     except (Timeout, FileNotFoundError):
         # FileNotFoundError: whoever held it has just removed the folder.
         return None
-    except NotImplementedError as error:
-        raise DistilleryError(
-            f"{path.parent}: this file system has no file locks (flock), without which two "
-            "processes could write the same run; put the data folder on one that has"
-        ) from error
+    except NotImplementedError:
+        raise _without_locks(path.parent) from None
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        raise _without_locks(path.parent) from None
+
+
+def _without_locks(folder: Path) -> DistilleryError:
+    return DistilleryError(
+        f"{folder}: this file system has no file locks (flock), without which two processes could "
+        "write the same run; put the data folder on one that has"
+    )
 
 
 def wait_for_lock(path: Path, told: str) -> AbstractContextManager[object]:

@@ -38,8 +38,15 @@ def problems_of_raw_files(data: Path) -> list[str]:
             found.append(str(error))
             continue
         if all(contents != present for _, contents in runs):
-            found += [f"{raw}: has changed since {path} was made of it" for path, _ in runs]
+            found += [_changed(raw, path) for path, _ in runs]
     return [*found, *_changed_checkpoints(data)]
+
+
+def _changed(raw: Path, run: Path) -> str:
+    return (
+        f"{raw}: has changed since {run} was made of it; put back what it was, or run snakemake to "
+        "make anew what hangs on it"
+    )
 
 
 def _changed_checkpoints(data: Path) -> Iterator[str]:
@@ -59,7 +66,7 @@ def _changed_checkpoints(data: Path) -> Iterator[str]:
             if raw not in digests:
                 digests[raw] = digest_of(raw, data, afresh=True)
             if digests[raw] != taken["sha256"]:
-                yield f"{raw}: has changed since {path} was made of it"
+                yield _changed(raw, path)
 
 
 def _prepared(data: Path) -> Iterator[tuple[Path, Source, str | None]]:

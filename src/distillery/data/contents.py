@@ -17,9 +17,11 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from distillery.core.errors import UserError
 from distillery.core.files import write_atomically
+from distillery.core.kept import keep, kept, seal
 from distillery.data import registry
 from distillery.data.files import checksums, find, folder_digest, folder_files, roots_of
 from distillery.data.settings import Source
@@ -65,8 +67,8 @@ def contents_of(source: Source, path: Path, data: Path, *, afresh: bool = False)
     if source.sha256 not in (None, digest):
         raise UserError(f"{path}: its sha256 is {digest} instead of {source.sha256}")
     if facts.downloaded:
-        file = data / _KEPT / f"published-{_hashed(f'{source.source} {digest}')}.json"
-        if _remembered(file, lambda: agrees_with_published(source, path)):
+        about = f"{source.source} {digest}"
+        if _remembered(data, about, lambda: agrees_with_published(source, path)):
             return None
     return digest
 
@@ -82,15 +84,15 @@ def digest_of(
     try:
         files = folder_files(path, leave_out)[0] if path.is_dir() else {"": str(path)}
         stamps = {name: _stamp(file) for name, file in files.items()}
-        kept = _Kept(data / _KEPT / f"{_hashed(str(path.resolve()))}.json")
-        digest = None if afresh else kept.digest_for(stamps)
+        notes = _Notes(path.resolve(), data)
+        digest = None if afresh else notes.digest_for(stamps)
         if digest is None:
             began = time.time_ns()
-            found = {} if afresh else kept.trusted(stamps)
+            found = {} if afresh else notes.trusted(stamps)
             found |= _read({name: files[name] for name in files.keys() - found.keys()}, stamps)
             ordered = {name: found[name] for name in files}
             digest = folder_digest(ordered) if path.is_dir() else ordered[""]
-            kept.write(digest, began, stamps, ordered)
+            notes.write(digest, began, stamps, ordered)
     except OSError as error:
         name = error.filename or path
         raise UserError(f"{name}: cannot be read ({error.strerror})") from None
@@ -109,60 +111,70 @@ def agrees_with_published(source: Source, path: Path) -> bool:
     return bool(known) and all(_md5(file) == published[Path(file).name] for file in known)
 
 
-def _remembered(file: Path, find: Callable[[], bool]) -> bool:
-    try:
-        return bool(json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        found = find()
-    with contextlib.suppress(OSError):
-        write_atomically(file, json.dumps(found).encode())
+def _remembered(data: Path, about: str, find: Callable[[], bool]) -> bool:
+    file = data / _KEPT / f"published-{_hashed(about)}.json"
+    content = kept(file, about)
+    if content is not None:
+        return bool(json.loads(content))
+    found = find()
+    keep(file, about, json.dumps(found).encode())
     return found
 
 
-class _Kept:
-    """The file of what was found out about one folder or archive: a head, then a line a file."""
+class _Notes:
+    """What was found out about one folder or archive: a sealed head, then a line a file.
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    The head alone is read where nothing has changed, so that many files cost no time.
+    """
+
+    def __init__(self, path: Path, data: Path) -> None:
+        self._about = str(path)
+        self._file = data / _KEPT / f"{_hashed(self._about)}.json"
 
     def digest_for(self, stamps: Mapping[str, Stamp]) -> str | None:
         """Return the digest if all files are as they were when it was taken."""
-        try:
-            with self._file.open("rb") as lines:
-                head = json.loads(lines.readline())
-            is_same = head["stamps"] == _of_stamps(stamps)
-            return str(head["digest"]) if is_same and head["is_settled"] else None
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        head, _ = self._read(with_lines=False)
+        is_same = head is not None and head["stamps"] == _of_stamps(stamps)
+        return str(head["digest"]) if head and is_same and head["is_settled"] else None
 
     def trusted(self, stamps: Mapping[str, Stamp]) -> dict[str, str]:
         """Return the checksums of those files that are as they were."""
-        found = {}
-        try:
-            with self._file.open("rb") as lines:
-                began = json.loads(lines.readline())["began"]
-                for line in lines:
-                    name, stamp, content = json.loads(line)
-                    if stamps.get(name) == tuple(stamp) and _is_settled(tuple(stamp), began):
-                        found[name] = content
-        except (OSError, ValueError, KeyError, TypeError):
+        head, lines = self._read(with_lines=True)
+        if head is None or head["lines"] != seal(self._about, lines):
             return {}
+        found = {}
+        for name, stamp, content in map(json.loads, lines.splitlines()):
+            if stamps.get(name) == tuple(stamp) and _is_settled(tuple(stamp), head["began"]):
+                found[name] = content
         return found
 
     def write(
         self, digest: str, began: int, stamps: Mapping[str, Stamp], contents: Mapping[str, str]
     ) -> None:
         """Keep what was found; where nothing can be written, it is found out each time."""
+        noted = [json.dumps([name, stamps[name], contents[name]]) for name in contents]
+        lines = "\n".join(noted).encode()
         head = {
             "digest": digest,
             "began": began,
             "stamps": _of_stamps(stamps),
             "is_settled": all(_is_settled(stamp, began) for stamp in stamps.values()),
+            "lines": seal(self._about, lines),
         }
-        lines = [json.dumps(head)]
-        lines += [json.dumps([name, stamps[name], contents[name]]) for name in contents]
+        sealed = json.dumps(head).encode()
         with contextlib.suppress(OSError):
-            write_atomically(self._file, "\n".join(lines).encode())
+            whole = [seal(self._about, sealed).encode(), sealed, lines]
+            write_atomically(self._file, b"\n".join(whole))
+
+    def _read(self, *, with_lines: bool) -> tuple[dict[str, Any] | None, bytes]:
+        """Return the head, None if it is damaged, and the lines if they are wanted."""
+        try:
+            with self._file.open("rb") as file:
+                line, head = (file.readline().rstrip(b"\n") for _ in range(2))
+                lines = file.read() if with_lines else b""
+        except OSError:
+            return None, b""
+        return (json.loads(head) if line == seal(self._about, head).encode() else None), lines
 
 
 def _read(files: Mapping[str, str], stamps: Mapping[str, Stamp]) -> dict[str, str]:

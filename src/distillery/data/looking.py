@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from distillery.core.errors import DamagedArtifact, UserError
-from distillery.core.files import write_atomically
+from distillery.core.kept import keep, kept
 from distillery.data.card import Card, Look
 from distillery.data.contents import (
     CACHE,
@@ -102,11 +102,11 @@ def _kept_card(source: Source, contents: str, data: Path) -> Card:
     reading = source.reading.model_dump_json()
     key = hashlib.sha256(f"{source_digest()}\0{contents}\0{reading}".encode()).hexdigest()
     file = data / CACHE / "looks" / f"{key[:32]}.json"
-    with contextlib.suppress(OSError, ValueError):
-        return Card.model_validate_json(file.read_bytes())
+    content = kept(file, key)
+    if content is not None:
+        return Card.model_validate_json(content)
     card = card_of(source, data)
-    with contextlib.suppress(OSError):
-        write_atomically(file, card.model_dump_json().encode())
+    keep(file, key, card.model_dump_json().encode())
     return card
 
 

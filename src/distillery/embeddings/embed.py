@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from distillery.core.devices import device_for_inference
 from distillery.core.errors import Diverged
-from distillery.core.files import require_space
+from distillery.core.files import checksum, require_space
 from distillery.core.progress import Progress
 from distillery.core.settings import FrozenModel
 from distillery.data.augmentation import apply_views, crop_parameters
@@ -51,7 +52,10 @@ class Settings(FrozenModel):
 
 
 def run(work: Workspace) -> None:
-    """Write the slots that are not there yet; an interrupted cache goes on with the next one."""
+    """Write the slots that are not there yet; an interrupted cache goes on with the next one.
+
+    A slot that is not what an earlier start has written, to the bit, is computed again.
+    """
     settings = Settings.model_validate(work.run.settings)
     prepared, split, teacher = (work.inputs[name] for name in ("prepared", "split", "teacher"))
     augmentation = settings.augmentation
@@ -63,7 +67,7 @@ def run(work: Workspace) -> None:
     network = load_network(teacher, info).to(device).to(memory_format=torch.channels_last)
     metadata = {"teacher": teacher.key, "prepared": prepared.key, "split": split.key}
     index = images.index.cpu().numpy()
-    missing = [slot for slot in range(schedule.slots) if not (work.out / slot_name(slot)).exists()]
+    missing = [slot for slot in range(schedule.slots) if not _is_whole(work, slot_name(slot))]
     dtype = PRECISIONS[settings.precision]
     width = len(info.classes) + network.embedding_dim
     size = slot_bytes(len(index), width, dtype.itemsize, boxes=augmentation.kind != "crop")
@@ -73,6 +77,7 @@ def run(work: Workspace) -> None:
         crops = crop_parameters(views, augmentation, info.shape[:2])
         path = work.out / slot_name(slot)
         write_slot(path, index, views, crops, logits, embedding, metadata)
+        _note_of(work, path.name).write_text(checksum(path), encoding="ascii")
 
     # A slot is written while the next one is computed; no third one is in memory.
     with (
@@ -100,6 +105,18 @@ def run(work: Workspace) -> None:
             "slots": schedule.slots,
         },
     )
+
+
+def _note_of(work: Workspace, name: str) -> Path:
+    """Return the file that has the checksum of a slot until the cache is published."""
+    return work.scratch / f"{name}.sha256"
+
+
+def _is_whole(work: Workspace, name: str) -> bool:
+    """Tell whether a slot is there, as it was written."""
+    path, note = work.out / name, _note_of(work, name)
+    written = path.exists() and note.exists()
+    return written and note.read_text(encoding="ascii", errors="replace") == checksum(path)
 
 
 def outputs(

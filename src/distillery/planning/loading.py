@@ -9,14 +9,14 @@ are others by now is made anew.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from distillery.core.errors import UnknownName, UserError
-from distillery.core.files import read_regular, write_atomically
+from distillery.core.files import read_regular
+from distillery.core.kept import keep, kept
 from distillery.data.card import Look
 from distillery.data.settings import Source
 from distillery.experiment.errors import KeyPath, format_problem, path_of_data
@@ -63,12 +63,12 @@ def read_params(file: Path) -> bytes:
 
 def _kept(file: Path, made_of: str) -> Plan | None:
     """Return the plan in ``file``; None if there is none, or it is damaged."""
+    content = kept(file, made_of)
+    if content is None:
+        return None
     try:
-        seal, _, content = file.read_bytes().partition(b"\n")
-        if seal != _seal(made_of, content):
-            return None
         plan = Plan.model_validate_json(content)
-    except (OSError, ValueError):
+    except ValueError:
         return None
     return plan if plan.has_own_keys and _has_present_code(plan) else None
 
@@ -139,13 +139,5 @@ def _made(params: Path, data: Path, file: Path, made_of: str) -> Plan:
         name: each.origin for name, each in experiment.data_sets.items() if not each.facts.built_in
     }
     plan = build(experiment, params, _looks(look, sources, params, data))
-    content = plan.model_dump_json().encode()
-    # Where nothing can be written, plans are made each time.
-    with contextlib.suppress(OSError):
-        write_atomically(file, _seal(made_of, content) + b"\n" + content)
+    keep(file, made_of, plan.model_dump_json().encode())
     return plan
-
-
-def _seal(made_of: str, content: bytes) -> bytes:
-    """Return the digest of a plan and of what it was made of: none passes for another."""
-    return hashlib.sha256(made_of.encode() + content).hexdigest().encode()

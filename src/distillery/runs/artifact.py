@@ -81,17 +81,17 @@ class Artifact:
         return json.loads(self.file(name).read_text(encoding="utf-8"))
 
     def problems(self) -> list[str]:
-        """Check every file and return what is wrong, one line a problem."""
+        """Check every file and return what is wrong with the remedy, one line a problem."""
         found = []
         for name, expected in self.manifest["files"].items():
             problem = _difference(self.path / name, expected)
             if problem:
-                found.append(f"{self.path / name}: {problem}")
+                found.append(f"{self.path / name}: {problem}; {_remedy(self.path)}")
         listed = {*self.manifest["files"], MANIFEST}
         for path in sorted(self.path.rglob("*")):
             name = path.relative_to(self.path).as_posix()
             if path.is_file() and name not in listed:
-                found.append(f"{path}: not listed in the manifest")
+                found.append(f"{path}: not listed in the manifest; remove it")
         return found
 
 

@@ -214,6 +214,7 @@ class TrainingRun:
 
 
 def _accelerator(compute: Compute) -> Accelerator:
+    devices.be_deterministic()
     on_gpu = torch.cuda.is_available()
     if on_gpu and not distributed.is_worker():
         torch.cuda.set_device(devices.lease_one())
