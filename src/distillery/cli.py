@@ -470,8 +470,10 @@ def adopt(
     for location in outcome.measured_again:
         print(f"{location}: measures time, so that it is made anew instead of being adopted")
     print(f"{len(outcome.adopted)} runs {'would be ' if dry_run else ''}adopted")
+    for line in outcome.refused[:-1]:
+        print(f"distillery: {line}", file=sys.stderr)
     if outcome.refused:
-        raise DistilleryError("\n".join(outcome.refused))
+        raise DistilleryError(outcome.refused[-1])
 
 
 @app.command()

@@ -34,6 +34,8 @@ MERGES = "a0: &a0 {k: v}\n" + "".join(
         ("!!python/object/apply:os.system [ls]\n", "could not determine a constructor"),
         ("day: 2024-99-99\n", "not YAML (month must be in 1..12)"),
         ("\x00", "not YAML"),
+        ('"\\ud83d\\ude00": 1\n', r"half a character in '\ud83d\ude00'; write it without"),
+        ('name: "\\ud800"\n', r"name: half a character in '\ud800'; write it without escapes"),
     ],
 )
 def test_absurd_yaml_costs_one_line(content: str, message: str, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from campaign import one_line
-from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from processes import FORKED
 
@@ -72,7 +72,13 @@ def _read_many(read: Callable[[Path], Any], samples: list[Path], count: int, fol
     quiet = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
     @seed(0)
-    @settings(max_examples=count, deadline=None, database=None, suppress_health_check=quiet)
+    @settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=quiet,
+    )
     @given(content=mutated([sample.read_bytes() for sample in samples]))
     def once(content: bytes) -> None:
         file.write_bytes(content)

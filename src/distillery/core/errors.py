@@ -25,14 +25,35 @@ _ENVIRONMENT = {
     errno.ENFILE,
 }
 
+# Of torch on CPUs and accelerators, of C++ and of threads.
+_TOO_LITTLE_MEMORY = (
+    "can't allocate memory",
+    "out of memory",
+    "bad_alloc",
+    "bad allocation",
+    "can't start new thread",
+)
+
 # As a shell has it for a process that Ctrl-C ended.
 _STOPPED = 130
 
 
 class DistilleryError(Exception):
-    """An expected failure: shown as one line, without a traceback."""
+    """An expected failure: shown as one line, without a traceback.
+
+    Names that it quotes may hold anything: line ends, and what commands a terminal, are escaped.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(_visible(str(message)))
+
+
+def _visible(text: str) -> str:
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
 
 
 class UserError(DistilleryError):
@@ -93,6 +114,7 @@ def exit_on_failure() -> Iterator[None]:
 
     Raises:
         OSError: one that the code, and not the disk, is to blame for.
+        RuntimeError: one that the code, and not too little memory, is to blame for.
     """
     try:
         yield
@@ -109,3 +131,19 @@ def exit_on_failure() -> Iterator[None]:
             raise
         print(f"distillery: {error}", file=sys.stderr)
         sys.exit(DistilleryError.exit_code)
+    except (MemoryError, RuntimeError) as error:
+        if not _is_of_memory(error):
+            raise
+        why = str(error).strip().partition("\n")[0] or type(error).__name__
+        print(
+            f"distillery: too little memory ({why}): fewer runs at a time or smaller batches need "
+            "less",
+            file=sys.stderr,
+        )
+        sys.exit(DistilleryError.exit_code)
+
+
+def _is_of_memory(error: Exception) -> bool:
+    """Tell whether there is too little memory, for which libraries have no common kind of error."""
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in said for words in _TOO_LITTLE_MEMORY)

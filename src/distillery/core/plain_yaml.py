@@ -37,7 +37,7 @@ def read_yaml(file: Path, kind: str = "file") -> Any:
         yaml = YAML(typ="safe", pure=True)
         _check_size(yaml.compose(text), file)
         content = YAML(typ="safe", pure=True).load(text)
-        _check_numbers(content, file, "")
+        _check_values(content, file, "")
     except MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise UserError(f"{file}: {line}{_in_words(_one_line(error.problem))}") from None
@@ -83,16 +83,20 @@ def _children(node: Node) -> list[Node]:
     return [child for pair in pairs for child in pair]
 
 
-def _check_numbers(value: Any, file: Path, path: str) -> None:
-    """Refuse numbers that no setting can have."""
+def _check_values(value: Any, file: Path, path: str) -> None:
+    """Refuse numbers and text that no setting can have."""
     if isinstance(value, dict):
         for key, inner in value.items():
-            _check_numbers(inner, file, f"{path}.{key}" if path else str(key))
+            _check_values(key, file, path)
+            _check_values(inner, file, f"{path}.{key}" if path else str(key))
     elif isinstance(value, list):
         for number, inner in enumerate(value):
-            _check_numbers(inner, file, f"{path}[{number}]")
+            _check_values(inner, file, f"{path}[{number}]")
     elif isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"{file}: {path}: found {value}; allowed are finite numbers")
+    elif isinstance(value, str) and any("\ud800" <= each <= "\udfff" for each in value):
+        where = f"{path}: " if path else ""
+        raise UserError(f"{file}: {where}half a character in {value!r}; write it without escapes")
     elif isinstance(value, int) and abs(value) >= _LARGEST:
         raise UserError(f"{file}: {path}: found a number of more than 18 digits")
 

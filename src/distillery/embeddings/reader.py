@@ -20,6 +20,8 @@ from distillery.embeddings.embed import Settings
 from distillery.embeddings.slots import slot_name, views_of
 from distillery.embeddings.views import ViewSchedule
 from distillery.models.base import Outputs
+from distillery.runs.artifact import remedy
+from distillery.runs.run import key_in
 
 if TYPE_CHECKING:
     from distillery.runs.artifact import Artifact
@@ -122,6 +124,7 @@ class EmbeddingCache:
 
     def _views(self, path: Path, number: int, file: pq.ParquetFile) -> Tensor:
         """Return the views (N,) of a slot, if they are those of the right images."""
+        self._require_origin(path, file)
         require_columns(path, file.schema_arrow.names, ("index", *_OUTPUTS))
         others = [name for name in file.schema_arrow.names if name not in _OUTPUTS]
         table = file.read(others, use_threads=False)
@@ -137,6 +140,22 @@ class EmbeddingCache:
         if not np.array_equal(views.numpy(), self.schedule.view(number, self._index)):
             raise DamagedArtifact(f"{path}: holds other views than those of slot {number}")
         return views
+
+    def _require_origin(self, path: Path, file: pq.ParquetFile) -> None:
+        """Demand that a slot was made of the runs that the manifest names.
+
+        An adopted cache names those of earlier code.
+        """
+        if self.artifact.manifest["adopted_from"]:
+            return
+        said = file.schema_arrow.metadata or {}
+        for name, location in self.artifact.manifest["inputs"].items():
+            found = said.get(name.encode(), b"nothing").decode(errors="replace")
+            if found != key_in(location):
+                raise DamagedArtifact(
+                    f"{path}: was made of the {name} {found}, not of {location}; "
+                    f"{remedy(self.artifact.path)}"
+                )
 
 
 def _matrix(file: pq.ParquetFile, name: str) -> Tensor:

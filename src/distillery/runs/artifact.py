@@ -72,7 +72,7 @@ class Artifact:
             raise DamagedArtifact(f"{self.path}: the run holds no file '{name}'")
         problem = _difference(path, expected)
         if problem:
-            raise DamagedArtifact(f"{path}: {problem}; {_remedy(self.path)}")
+            raise DamagedArtifact(f"{path}: {problem}; {remedy(self.path)}")
         self._checked.add(name)
         return path
 
@@ -86,7 +86,7 @@ class Artifact:
         for name, expected in self.manifest["files"].items():
             problem = _difference(self.path / name, expected)
             if problem:
-                found.append(f"{self.path / name}: {problem}; {_remedy(self.path)}")
+                found.append(f"{self.path / name}: {problem}; {remedy(self.path)}")
         listed = {*self.manifest["files"], MANIFEST}
         for path in sorted(self.path.rglob("*")):
             name = path.relative_to(self.path).as_posix()
@@ -174,18 +174,18 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         is_own = path.name == f"{manifest['slug']}-{manifest['key']}"
         if manifest["format"] != FORMAT or not is_own or not _is_whole(manifest):
-            raise DamagedArtifact(
-                f"{path / MANIFEST}: not the manifest of this run; {_remedy(path)}"
-            )
+            belongs_to = f"{manifest['slug']}-{manifest['key']}"
+            problem = "not the manifest of this run" if is_own else f"that of {belongs_to}"
+            raise DamagedArtifact(f"{path / MANIFEST}: {problem}; {remedy(path)}")
         key = run_key(identity_of(**{name: manifest[name] for name in _IDENTITY}))
     except (KeyError, TypeError, AttributeError) as error:
         problem = f"not the manifest of this run ({type(error).__name__}: {error})"
-        raise DamagedArtifact(f"{path / MANIFEST}: {problem}; {_remedy(path)}") from None
+        raise DamagedArtifact(f"{path / MANIFEST}: {problem}; {remedy(path)}") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise DamagedArtifact(f"{path / MANIFEST}: unreadable ({error}); {_remedy(path)}") from None
+        raise DamagedArtifact(f"{path / MANIFEST}: unreadable ({error}); {remedy(path)}") from None
     if key != manifest["key"]:
         problem = f"its settings, inputs and code have the key {key}, not {manifest['key']}"
-        raise DamagedArtifact(f"{path / MANIFEST}: {problem}; {_remedy(path)}")
+        raise DamagedArtifact(f"{path / MANIFEST}: {problem}; {remedy(path)}")
     return dict(manifest)
 
 
@@ -219,5 +219,6 @@ def _difference(path: Path, expected: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _remedy(path: Path) -> str:
+def remedy(path: Path) -> str:
+    """Return what to do about a damaged run."""
     return f"delete the folder {path} and run snakemake again to rebuild it"

@@ -66,7 +66,12 @@ def save(
         "scaler": scaler.state_dict() if scaler is not None else None,
     }
     with atomic_writer(folder / _NAME) as file:
-        torch.save(saved, file)
+        try:
+            torch.save(saved, file)
+        except RuntimeError as error:
+            # What torch makes of an error of the file that it writes to.
+            cause = error.__context__
+            raise (cause if isinstance(cause, OSError) else error) from None
 
 
 def load(folder: Path) -> dict[str, Any] | None:
