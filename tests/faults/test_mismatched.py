@@ -15,7 +15,7 @@ from random import Random
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from campaign import Campaigns
+from campaign import Campaigns, one_line
 from damage import replace
 from processes import Command, wait_for
 from safetensors.torch import load_file, save
@@ -71,13 +71,10 @@ def weights_of_three_classes(file: Path) -> None:
 
 def refused(data: Path, run: Run) -> str:
     """Make a run from what lies there, and return the one line that it is refused with."""
-    shutil.rmtree(data / run.location, ignore_errors=True)
+    shutil.rmtree(data / run.location)
     with pytest.raises(DamagedArtifact) as error:
         stages.execute(data, run)
-    shutil.rmtree(data / produce.SCRATCH)
-    message = str(error.value)
-    assert "\n" not in message
-    return message
+    return one_line(error.value)
 
 
 def test_runs_that_belong_to_others(whole: Whole, campaign: Campaigns, tmp_path: Path) -> None:

@@ -73,6 +73,8 @@ def test_another_clone_has_the_same_keys_and_bits(
         ).stdout
 
     with campaign("Another clone") as tally:
+        if tally.of(100) < 20:
+            pytest.skip("25 runs have a process each, which takes a minute")
         names = [run.name for run in whole.planned.runs.values()]
         call("run", *names)
         call("report")

@@ -140,7 +140,10 @@ def load_training(
     require_columns(path, table.column_names, ("index", "label"))
     if not len(table):
         raise UserError(f"{path}: no images; set data.split.validation_fraction above 0")
-    images = load(prepared, "train", table["index"].to_numpy())
+    index, count = table["index"].to_numpy(), DataSetInfo.load(prepared).counts["train"]
+    if index.min() < 0 or index.max() >= count:
+        raise DamagedArtifact(f"{path}: has other images than the {count} of {prepared.path}")
+    images = load(prepared, "train", index)
     if not np.array_equal(images.labels.numpy(), table["label"].to_numpy()):
         raise DamagedArtifact(f"{path}: its labels are not those of {prepared.path}")
     return images
