@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,38 @@ def test_each_finished_run_has_a_line_with_its_result(call: Call) -> None:
     ]
     assert lines[5].startswith("made 4 runs in 0.0 s: 3 train-student, 1 evaluate")
     assert lines[6:] == ["report: reports/mine/index.html"]
+
+
+def test_an_outdated_run_is_said_to_be_made_when_it_is_replaced(call: Call) -> None:
+    """The manifest of the old one is there all the time; that of another is not replaced."""
+    for student in STUDENTS[:2]:
+        call.makes(student, test_top1=40.0)
+    call.view.begin(["students"], wants_report=False)
+    call.starts(1, "students")
+    shutil.rmtree(call.data / STUDENTS[0].location)
+    call.makes(STUDENTS[0], test_top1=50.0)
+    call.view._look()
+    assert call.stream.getvalue().count("test top-1") == 1
+    call.makes(STUDENTS[2], test_top1=70.0)
+    call.says("job_finished", job_id=1)
+    lines = call.shown()
+    assert [line.split()[4] for line in lines[1:4]] == ["50.00", "40.00", "70.00"]
+    assert lines[4].startswith("made 3 runs")
+
+
+def test_runs_that_have_become_outdated_are_announced(call: Call) -> None:
+    call.view.begin(["students"], wants_report=False)
+    call.starts(1, "students")
+    call.makes(STUDENTS[1], test_top1=50.0)
+    manifest = call.data / STUDENTS[1].location / "manifest.json"
+    files = {"metrics.json": {"sha256": "0", "size": 1}}
+    manifest.write_text(json.dumps({"files": files, "record": {"wall_seconds": 1.0}}))
+    call.makes(TEST)
+    record = {"inputs": {STUDENTS[1].location: "what was there before"}}
+    (call.data / TEST.location / "manifest.json").write_text(json.dumps({"record": record}))
+    call.says("job_finished", job_id=1)
+    said = "1 run had read other contents of what was made now: the next call makes it again"
+    assert said in call.shown()
 
 
 def test_what_failed_is_said_with_the_last_line_of_its_log(call: Call) -> None:

@@ -12,6 +12,7 @@ from distillery.data.settings import Source
 from distillery.reporting.settings import ReportSettings, Row
 from distillery.runs.artifact import Finished
 from distillery.runs.finding import found
+from distillery.runs.outdated import Outdated
 from distillery.runs.run import Run
 
 
@@ -76,6 +77,14 @@ class Plan(FrozenModel):
         return by_name[found(name, by_name, where)]
 
     def pending(self, data: Path) -> list[Run]:
-        """Return the runs that are not in ``data`` yet."""
-        finished = Finished(data)
-        return [run for run in self.runs.values() if run.location not in finished]
+        """Return the runs that are not in ``data`` yet, or were made of what has changed since."""
+        finished, outdated = Finished(data), self.outdated(data)
+        return [
+            run
+            for run in self.runs.values()
+            if run.location in outdated or run.location not in finished
+        ]
+
+    def outdated(self, data: Path) -> set[str]:
+        """Return locations of runs whose inputs have been made again; see ``runs.outdated``."""
+        return Outdated(data).of(self.runs.values())

@@ -41,7 +41,7 @@ def status_of(plan: Plan, data: Path, logs: Path) -> dict[str, Any]:
         "runs": [
             _described(run, state, logs)
             for run, state in found
-            if state.name not in ("done", "waiting")
+            if state.name not in ("done", "outdated", "waiting")
         ],
     }
 
