@@ -10,9 +10,9 @@ import numpy as np
 
 from distillery.core.errors import UserError
 from distillery.core.settings import FrozenModel
-from distillery.data.card import Card, Look
+from distillery.data.card import Card, Look, Whereabouts
 from distillery.data.info import Part
-from distillery.data.settings import Augmentation, PrepareSettings, Source, Split
+from distillery.data.settings import Augmentation, PrepareSettings, Split
 from distillery.data.split import divide
 from distillery.evaluation.context import Shape
 from distillery.experiment.data import Data
@@ -49,9 +49,9 @@ class DataSets:
         return self._settings[name]
 
     @property
-    def sources(self) -> dict[str, Source]:
-        """What was looked at."""
-        return {name: self.settings(name).origin for name in self.looks}
+    def sources(self) -> dict[str, Whereabouts]:
+        """Where that is what was looked at."""
+        return {name: self.settings(name).origin.whereabouts for name in self.looks}
 
     @property
     def notes(self) -> tuple[str, ...]:

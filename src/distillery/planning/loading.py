@@ -14,18 +14,22 @@ import hashlib
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from distillery.core.errors import UnknownName, UserError
 from distillery.core.files import read_regular, write_atomically
-from distillery.data.card import Look
-from distillery.data.settings import Source
+from distillery.data.card import Look, Whereabouts
 from distillery.experiment.errors import KeyPath, format_problem, path_of_data
 from distillery.models.naming import source_of
 from distillery.planning.plan import OutsideFile, Plan
 from distillery.runs.artifact import Finished
 from distillery.runs.fingerprint import source_digest
 
+if TYPE_CHECKING:
+    from distillery.data.settings import Source
+
 _CACHE = ".cache/plans"
+_Raw = TypeVar("_Raw", "Source", Whereabouts)
 
 
 def load(params: Path, data: Path = Path("data")) -> Plan:
@@ -116,7 +120,7 @@ def _require_outside(wanted: OutsideFile, params: Path, data: Path) -> None:
 
 
 def _looks(
-    how: Callable[[Source, Path], Look], sources: Mapping[str, Source], params: Path, data: Path
+    how: Callable[[_Raw, Path], Look], sources: Mapping[str, _Raw], params: Path, data: Path
 ) -> dict[str, Look]:
     """Look at data sets, and name the key of the one that is at fault."""
     found = {}

@@ -7,8 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from distillery.core.settings import FrozenModel
-from distillery.data.card import Look
-from distillery.data.settings import Source
+from distillery.data.card import Look, Whereabouts
 from distillery.reporting.settings import ReportSettings, Row
 from distillery.runs.artifact import Finished
 from distillery.runs.finding import found
@@ -48,8 +47,8 @@ class Plan(FrozenModel):
     """CPU threads of a training run."""
     notes: tuple[str, ...] = ()
     """What whoever runs it should know: what was found in the data, and fitted to them."""
-    sources: dict[str, Source] = Field(default_factory=dict)
-    """Data sets by id, as far as they are read from files."""
+    sources: dict[str, Whereabouts] = Field(default_factory=dict)
+    """Where the data sets are that are read from files, by id."""
     looks: dict[str, Look] = Field(default_factory=dict)
     """What was found of them."""
     outside: tuple[OutsideFile, ...] = ()
