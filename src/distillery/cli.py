@@ -16,7 +16,6 @@ from distillery.core.signals import ending_at_once
 from distillery.steering import commands as steering
 from distillery.steering.arguments import (
     DEFAULT_DATA,
-    DEFAULT_LOGS,
     DEFAULT_PARAMS,
     AsJson,
     Data,
@@ -121,7 +120,6 @@ def report(
     complete: Annotated[
         bool, typer.Option("--complete", help="Refuse gaps, as for a final version.")
     ] = False,
-    logs: Annotated[Path, typer.Option(help="Folder of logs, for reasons.")] = DEFAULT_LOGS,
 ) -> None:
     """Build tables, figures and the page from the results that are there.
 
@@ -136,7 +134,7 @@ def report(
     if not complete and planned.collected in pending:
         from distillery.planning.partial import partial_plan
 
-        planned = partial_plan(params, planned, data, logs)
+        planned = partial_plan(params, planned, data)
         execute(data, planned.runs[planned.collected])
         for gap in planned.report.gaps:
             print(f"missing: {gap}")

@@ -6,18 +6,22 @@ import io
 import json
 import logging
 import os
+import re
 import shutil
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
 import pytest
+from snakemake.common.configfile import load_configfile
 
 from distillery.console.screen import Screen
 from distillery.console.view import View
 from distillery.planning.plan import Plan
 from distillery.reporting.settings import ReportSettings
 from distillery.runs.run import Run
+from snakemake_logger_plugin_distillery import of_params_file
 
 CALLED = "RuleException:\nCalledProcessError in file Snakefile, line 1"
 FINAL = "Exiting because a job execution failed. Look below for error messages"
@@ -110,7 +114,7 @@ def test_each_finished_run_has_a_line_with_its_result(call: Call) -> None:
         ["train-student", STUDENTS[2].name, "test", "top-1", "70.25", "%", "12.3", "s"],
         ["evaluate", TEST.name, "12.3", "s"],
     ]
-    assert lines[5].startswith("made 4 runs in 0.0 s: 3 train-student, 1 evaluate")
+    assert re.fullmatch(r"made 4 runs in [\d.]+ s: 3 train-student, 1 evaluate", lines[5])
     assert lines[6:] == ["report: reports/mine/index.html"]
 
 
@@ -202,6 +206,37 @@ def test_ctrl_c_ends_in_one_line(call: Call) -> None:
     *_, run_line, last = call.shown()
     assert STUDENTS[0].name in run_line
     assert last == "stopped: 1 of 3 runs made; the next call goes on from there"
+
+
+def test_ctrl_c_is_noticed_where_snakemakes_own_view_is_shown(call: Call) -> None:
+    """So that no report is made of what is there, which takes a while."""
+    for text in ("Select jobs to execute...", "Terminating processes on user request, this"):
+        assert not call.view.is_stopping
+        call.view.notice(logging.LogRecord("snakemake", 20, "", 0, text, None, None))
+    assert call.view.is_stopping
+    assert call.stream.getvalue() == ""
+
+
+def test_a_wrong_params_file_costs_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Snakemake tells of it, which reads the file before the Snakefile."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params").mkdir()
+    (tmp_path / "params" / "digits.yaml").touch()
+
+    def told(file: str) -> str | None:
+        with pytest.raises((OSError, ValueError)) as error:
+            load_configfile(file)
+        text = "".join(traceback.format_exception(error.value))
+        return of_params_file(logging.LogRecord("snakemake", 40, "", 0, text, None, None))
+
+    line = "distillery: params/digit.yaml: no such params file; did you mean 'digits.yaml'?"
+    assert told("params/digit.yaml") == line
+    assert told("else/digit.yaml") == "distillery: else/digit.yaml: no such params file"
+    assert str(told("params")).startswith("distillery: --configfile: IsADirectoryError")
+    other = logging.LogRecord("snakemake", 40, "", 0, "FileNotFoundError: no 'x'", None, None)
+    assert of_params_file(other) is None
 
 
 def test_what_snakemake_itself_has_to_say_is_left_to_it(call: Call) -> None:

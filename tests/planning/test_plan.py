@@ -28,7 +28,12 @@ def test_a_plan_survives_the_disk(project: Project) -> None:
 
 def test_a_kept_plan_needs_nothing_of_what_trains_or_reads_images(project: Project) -> None:
     photos(project.raw / "photos")
-    folder = {"source": "image-folder", "path": "photos", "image_size": 8, "split": {"per_class": 4}}
+    folder = {
+        "source": "image-folder",
+        "path": "photos",
+        "image_size": 8,
+        "split": {"per_class": 4},
+    }
     project.plan({"methods": {"kd": {}}, "data": folder})
     code = (
         "import sys; from pathlib import Path; from distillery.planning import loading;"

@@ -16,6 +16,7 @@ from distillery.planning.plan import Plan
 from distillery.reporting.formatting import counted, duration
 from distillery.runs.apart import log_of
 from distillery.runs.artifact import MANIFEST, Finished
+from distillery.runs.produce import failure_of, scratch_of
 from distillery.runs.run import Run
 
 # Name of the rule that makes the report.
@@ -120,6 +121,10 @@ class View:
                     return self._hears(record)
         return True
 
+    def notice(self, record: logging.LogRecord) -> None:
+        """Take notice of Ctrl-C where this view is not the one that is shown."""
+        self.is_stopping |= _STOPPING in record.getMessage()
+
     def close(self) -> None:
         """Say what was made, what failed and why, and where the report is."""
         self._closing.set()
@@ -176,7 +181,9 @@ class View:
         tried = [run for run in missing if job and self._has_written(run, job.since)]
         for run in tried:
             log = log_of(self._logs, run)
-            self._note_failure(run.location, lines.failed(run, lines.last_line(log), log))
+            # One that was killed could not say why.
+            why = failure_of(scratch_of(self._data, run)) or lines.last_line(log)
+            self._note_failure(run.location, lines.failed(run, why, log))
         if not tried:
             rule = record.__dict__["rule_name"]
             log = Path(next(iter(record.__dict__["log"]), ""))

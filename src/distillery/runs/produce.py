@@ -166,9 +166,9 @@ def _forget_work_on_others(scratch: Path, read: Mapping[str, str]) -> None:
 
 
 def failure_of(scratch: Path) -> str | None:
-    """Return why the last attempt to make a run failed; None if it did not."""
+    """Return in a line why the last attempt to make a run failed; None if it did not."""
     try:
-        return (scratch / _FAILURE).read_text(encoding="utf-8")
+        return " ".join((scratch / _FAILURE).read_text(encoding="utf-8").split())
     except OSError:
         return None
 

@@ -90,6 +90,5 @@ def _told(run: dict[str, Any]) -> str:
         return f"{how_far}, {duration(run['seconds_left'])} left"
     if run["state"] == "stopped":
         return f"{how_far or 'begun'}; the next start goes on"
-    reason = run["reason"].strip().splitlines()
     log = f" ({run['log']})" if run["log"] else ""
-    return f"{reason[-1] if reason else 'no reason'}{log}"
+    return f"{run['reason'] or 'no reason'}{log}"
