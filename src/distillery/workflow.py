@@ -94,8 +94,13 @@ class Graph:
         return of_batch
 
     def runs(self, wildcards: Any) -> list[str]:
-        """Return the names of the runs that a batch has to compute."""
-        return [run.name for run in self.to_do(wildcards.batch)]
+        """Return the names of the runs that a batch has to compute.
+
+        A job on another machine may find that none is: it was planned since what it reads was to be
+        made again, and that has come out as before. It names them all, which costs nothing.
+        """
+        batch = self._batch(wildcards)
+        return [run.name for run in self._to_do(batch) or batch.runs]
 
     def to_do(self, batch: str) -> list[Run]:
         """Return the runs that a batch has to compute."""

@@ -163,6 +163,9 @@ def test_wrong_calls_end_in_one_line_and_status_2(finished: Checkout) -> None:
     # Nothing may be removed while a params file cannot be read.
     assert "crdd" in finished.run("distillery", "gc", "--remove", fails=True)
     (finished.folder / "params" / "wrong.yaml").unlink()
+    said = finished.run("snakemake", "-n", "--configfile", "params/digit.yaml", fails=True)
+    assert said.splitlines()[-1].endswith("no such params file; did you mean 'digits.yaml'?")
+    assert "Traceback" not in said
     said = finished.run("snakemake", "-n", "--config", "seeds=3", fails=True)
     assert "--config is not supported" in said
     said = finished.run("distillery", "plan", "--params", "params/none.yaml", fails=True)
