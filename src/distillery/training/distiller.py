@@ -92,6 +92,15 @@ class Distiller(nn.Module):
         """
         self._run_student = torch.compile(run_network, dynamic=False)
 
+    def synchronise_batchnorm(self) -> None:
+        """Normalise by the whole batch of all processes from now on; names in the state stay.
+
+        A method that couples the batch sees all of it in every process as it is.
+        """
+        nn.SyncBatchNorm.convert_sync_batchnorm(self.student)
+        if not self.method.couples_batch:
+            nn.SyncBatchNorm.convert_sync_batchnorm(self.methods)
+
     @property
     def method(self) -> Method:
         """The first copy of the method: what it says of itself, all copies say."""
