@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from feature_probes import context_of
 from processes import FORKED
 from test_contract import CLASSES, LABELS, student_of, teacher_of
-from feature_probes import context_of
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 

@@ -92,9 +92,7 @@ def test_results_are_those_of_this_machine_alone(one_node: Cluster, tmp_path: Pa
 
 
 @pytest.mark.skipif(not HEAVY, reason="takes minutes: DISTILLERY_SCALE=full")
-def test_a_job_at_its_time_limit_goes_on_where_it_was(
-    one_node: Cluster, tmp_path: Path
-) -> None:
+def test_a_job_at_its_time_limit_goes_on_where_it_was(one_node: Cluster, tmp_path: Path) -> None:
     """Slurm counts in minutes: a teacher of some takes more than one job."""
     made = Checkout(tmp_path / "checkout")
     made.write_params(
@@ -104,7 +102,6 @@ def test_a_job_at_its_time_limit_goes_on_where_it_was(
     limit = ("--set-resources", "train_teacher:runtime=1", "--retries", "12")
     made.run(*on_cluster(*limit, "--", "teachers"))
     assert "0 problems" in made.run("distillery", "verify")
-    (manifest,) = (made.folder / "data" / "teachers").glob("*/manifest.json")
     (log,) = (made.folder / "logs" / "train-teacher").glob("*.log")
     epochs = [line.split()[1] for line in log.read_text().splitlines() if "train " in line]
     assert len(epochs) == len(set(epochs)) == 4000, "no epoch is computed twice"
