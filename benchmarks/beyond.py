@@ -46,6 +46,7 @@ class Total:
         longest: FLOPs of the longest chain of runs that wait for each other.
         hours: accelerators -> hours, lanes filled as runs become ready.
         cache: bytes of all teacher caches.
+        read: bytes that students read of them, a slot an epoch.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Total:
     longest: float
     hours: dict[int, float]
     cache: int
+    read: float
 
 
 def total(params: Path) -> Total:
@@ -79,14 +81,24 @@ def total(params: Path) -> Total:
         count: makespan(planned.runs, seconds, set(planned.runs), count) / 3600
         for count in ACCELERATORS
     }
-    cache = sum(bytes_of(run, works) or 0 for run in planned.stage("embed"))
+    caches = {run.location: bytes_of(run, works) or 0 for run in planned.stage("embed")}
+    slot = {
+        name: size / planned.runs[name].settings["views"]["slots"] for name, size in caches.items()
+    }
+    read = sum(
+        slot[source] * run.settings["training"]["epochs"]
+        for run in planned.stage("train-student")
+        for source in run.inputs.values()
+        if source in slot
+    )
     return Total(
         planned.name,
         len(planned.runs),
         sum(flops.values()),
         max(chains.values()),
         hours,
-        cache,
+        sum(caches.values()),
+        read,
     )
 
 
@@ -123,6 +135,9 @@ def markdown(totals: list[Total]) -> str:
             f"{each.longest / speed / 3600 / each.hours[count]:.0%}" for each, count in pairs
         ],
         "runs an hour": [f"{each.runs / each.hours[count]:,.0f}" for each, count in pairs],
+        "teacher caches read, MB/s": [
+            f"{each.read / 1e6 / each.hours[count] / 3600:,.1f}" for each, count in pairs
+        ],
         "planning by Snakemake, s": [f"{each.runs * PLANNED_SECONDS:.1f}" for each, _ in pairs],
         "start of runs in batches / whole": [
             f"{each.runs * STARTED_SECONDS / count / 3600 / each.hours[count]:.1%}"
