@@ -97,9 +97,9 @@ class Distiller(nn.Module):
 
         A method that couples the batch sees all of it in every process as it is.
         """
-        nn.SyncBatchNorm.convert_sync_batchnorm(self.student)
-        if not self.method.couples_batch:
-            nn.SyncBatchNorm.convert_sync_batchnorm(self.methods)
+        concerned = [self.student, *([] if self.method.couples_batch else self.methods)]
+        for module in concerned:
+            nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
 
     @property
     def method(self) -> Method:
