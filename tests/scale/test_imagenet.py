@@ -24,7 +24,8 @@ def test_the_params_file_of_imagenet_runs_from_end_to_end(project: Project) -> N
     pictures = sizes.distinct(project.folder / "pictures", images=48)
     sizes.image_folder(pictures, project.raw / "generated", images=48, classes=4)
     params["data"].update(source="image-folder", path="generated", image_size=64)
-    params["training"].update(epochs=1, batch_size=20, milestones=[])
+    # A rate at which two steps do no harm.
+    params["training"].update(epochs=1, batch_size=20, milestones=[], lr=0.001)
     params["embeddings"]["slots"] = 1
     file = project.folder / "fsecd-imagenet.yaml"
     with file.open("w") as stream:
