@@ -10,7 +10,7 @@ import torch.distributed as dist
 from feature_probes import context_of
 from processes import FORKED
 from test_contract import CLASSES, LABELS, student_of, teacher_of
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from distillery.methods import registry
@@ -54,22 +54,11 @@ def steps(name: str, rank: int = 0, processes: int = 1) -> dict[str, Any]:
 
     Both stages of a method that has two take as many steps.
     """
-    method, kd = _built(name), registry.load("kd")
-    context = context_of(student_of(name, {}), teacher_of(name, {}), labels=LABELS)
-    torch.manual_seed(1)
-    student = _apart(models.build(student_of(name, {}).arch, num_classes=CLASSES))
-    teacher = models.build(teacher_of(name, {}).arch, num_classes=CLASSES).eval().double()
-    method.prepare_student(student)
-    whole = Distiller(
-        student,
-        [method],
-        method.weights,
-        [kd(kd.Options(), context)],
-        gather=distributed.gather if processes > 1 else None,
-    ).double()
+    whole = _distiller(name, processes)
     drawn = torch.Generator().manual_seed(2)
     images = torch.randn(IMAGES, 3, 8, 8, dtype=torch.float64, generator=drawn)
-    stage, found, step = method.pretraining(), [], 0
+    teacher = models.build(teacher_of(name, {}).arch, num_classes=CLASSES).eval().double()
+    stage, found = whole.method.pretraining(), []
     for pretrains in (True, False) if stage and stage.epochs else (False,):
         if not pretrains:
             whole.finish_pretraining()
@@ -78,41 +67,49 @@ def steps(name: str, rank: int = 0, processes: int = 1) -> dict[str, Any]:
             model = DistributedDataParallel(
                 whole, find_unused_parameters=True, broadcast_buffers=False
             )
-        trains_all = not pretrains or stage.trains_student
+        trains_all = not pretrains or stage is None or stage.trains_student
         trained = whole if trains_all else whole.methods
         optimizer = torch.optim.SGD(trained.parameters(), lr=0.01, momentum=0.9)
         for _ in range(STEPS):
             rows = torch.randperm(IMAGES, generator=drawn)[:BATCH][rank::processes]
-            batch = Batch(rows, LABELS[rows], epoch=0, step=step)
-            views = method.make_views(images[rows], batch)
-            taught = run_teachers([teacher], views, method)
-            torch.manual_seed(step)
+            batch = Batch(rows, LABELS[rows], epoch=0, step=len(found))
+            views = whole.method.make_views(images[rows], batch)
+            taught = run_teachers([teacher], views, whole.method)
             computed = model(views, taught, batch, pretraining=pretrains)
             computed.loss.backward()
-            found.append(
-                {
-                    "terms": dict(computed.terms),
-                    "gradients": {
-                        key: value.grad.clone()
-                        for key, value in whole.named_parameters()
-                        if value.grad is not None
-                    },
-                }
-            )
+            found.append({"terms": dict(computed.terms), "gradients": _gradients(whole)})
             optimizer.step()
             optimizer.zero_grad()
             whole.after_step()
-            step += 1
     return {"steps": found, "state": whole.state_dict()}
+
+
+def _gradients(module: nn.Module) -> dict[str, Tensor]:
+    parameters = module.named_parameters()
+    return {name: each.grad.clone() for name, each in parameters if each.grad is not None}
+
+
+def _distiller(name: str, processes: int) -> Distiller:
+    method, kd = _built(name), registry.load("kd")
+    context = context_of(student_of(name, {}), teacher_of(name, {}), labels=LABELS)
+    torch.manual_seed(1)
+    student = _apart(models.build(student_of(name, {}).arch, num_classes=CLASSES))
+    method.prepare_student(student)
+    return Distiller(
+        student,
+        [method],
+        method.weights,
+        [kd(kd.Options(), context)],
+        gather=distributed.gather if processes > 1 else None,
+    ).double()
 
 
 def _built(name: str) -> Method:
     kind = registry.load(name)
     torch.manual_seed(3)
     teacher = models.build(teacher_of(name, {}).arch, num_classes=CLASSES).requires_grad_(False)
-    context = context_of(
-        student_of(name, {}), teacher_of(name, {}), labels=LABELS, teacher_network=teacher.eval()
-    )
+    specs = student_of(name, {}), teacher_of(name, {})
+    context = context_of(*specs, labels=LABELS, teacher_network=teacher.eval())
     return kind(kind.Options(), context)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from distillery.runs.artifact import Artifact
 
 pytestmark = pytest.mark.slow
 
+HEAVY = os.environ.get("DISTILLERY_SCALE") == "full"
 ROOT = Path(__file__).parents[2]
 
 
@@ -40,6 +42,7 @@ def test_the_params_file_of_imagenet_runs_from_end_to_end(project: Project) -> N
     assert (project.data / planned.collected).exists()
 
 
+@pytest.mark.skipif(not HEAVY, reason="takes a minute: DISTILLERY_SCALE=full")
 def test_time_is_linear_in_the_images_and_memory_is_flat(tmp_path: Path) -> None:
     """Memory has room for what is kept of an image: a few numbers, and a teacher's outputs."""
     few, many = 2_000, 8_000

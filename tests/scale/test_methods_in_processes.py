@@ -1,4 +1,4 @@
-"""Two real processes take the steps of one with every method, four with all that couple the batch."""
+"""Two processes take the steps of one with every method, four with those that couple the batch."""
 
 from __future__ import annotations
 
