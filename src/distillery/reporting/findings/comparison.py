@@ -44,13 +44,18 @@ class _Winner(NamedTuple):
 def best(results: Results) -> Iterator[Finding]:
     """Yield who is best on which pairs, and what is not separable from it."""
     marks = best_methods(results)
+    # The same for all pairs, so that pairs with the same rivals are named together.
+    order = results.summary["mean"].groupby("method").mean().sort_values(ascending=False)
     # What the best of a pair is not separable from, by pair.
     won: dict[_Winner, dict[str, tuple[str, ...]]] = {}
     for pair in results.compared:
-        means = _means(results, pair).sort_values("mean", ascending=False, kind="stable")
+        means = _means(results, pair)
         if len(means):
-            method, *others = map(str, means.index)
-            marked = tuple(other for other in others if marks.get((pair, other), False))
+            method = str(means["mean"].idxmax())
+            others = [str(other) for other in order.index if other in means.index]
+            marked = tuple(
+                other for other in others if other != method and marks.get((pair, other), False)
+            )
             winner = _Winner(method, len(means), bool(marks.get((pair, method), False)))
             won.setdefault(winner, {})[pair] = marked
     for winner, pairs in sorted(won.items(), key=lambda item: -len(item[1])):

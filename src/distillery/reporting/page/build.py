@@ -134,7 +134,7 @@ def _write(results: Results, key: str, collected: str, folder: Path) -> dict[str
     text = html.render(results, found, tables, drawn, key=key, collected=collected)
     _put(folder, files.PAGE, text)
     captions = {figure.name: figure.caption for figure, _ in drawn}
-    _put(folder, files.PLOTS, dvc_template(results.report.title, captions))
+    _put(folder, files.PLOTS, dvc_template(results.report.title, results.report.folder, captions))
     said = {
         files.figure_file(figure.name, "svg"): Caption(figure.caption, figure.is_illustration)
         for figure, _ in drawn
