@@ -164,3 +164,6 @@ def test_paper_has_no_menu_and_no_buttons(page: Page) -> None:
     assert not page.locator("nav").is_visible()
     assert not page.locator(".pages").is_visible()
     assert page.locator("#table-main").is_visible()
+    # How many runs a row has is told, which they are is not.
+    assert page.locator("#table-evaluation summary").first.is_visible()
+    assert not page.locator(".findings summary").first.is_visible()
