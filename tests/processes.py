@@ -64,7 +64,7 @@ class Command:
         return self.log.read_text() if self.log.exists() else ""
 
 
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain for {what}"

@@ -99,7 +99,7 @@ def test_one_writer_at_a_time_and_a_killed_one_frees_the_run(
     assert process.pid
     os.kill(process.pid, signal.SIGKILL)
     process.join()
-    assert is_complete(waiting.result(timeout=30))
+    assert is_complete(waiting.result(timeout=300))
     assert "another process is computing this run; waiting" in capsys.readouterr().out
 
 

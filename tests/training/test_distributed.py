@@ -46,7 +46,7 @@ def in_two_processes(target: Callable[..., Any], folder: Path, *arguments: Any) 
     for job in jobs:
         job.start()
     for job in jobs:
-        job.join(60)
+        job.join(300)
         assert job.exitcode == 0
     return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
 
@@ -235,7 +235,7 @@ def work(project: Project, run: Run, name: str, stop_in_second: int = 0) -> list
     for job in jobs:
         job.start()
     for job in jobs:
-        job.join(60)
+        job.join(300)
     return [job.exitcode for job in jobs]
 
 

@@ -142,6 +142,9 @@ def copy_of(project: Project, settings: dict[str, Any]) -> Artifact:
     # Their defaults depend on the others.
     entry["training"] = {**entry["training"], "milestones": None}
     method = settings["method"]
+    if method == "ce":
+        # It has no term of its own that could be weighted.
+        entry["weights"] = {"ce": settings["weights"]["ce"]}
     changes = {"training": CHANGES["training"], "!methods": {method: entry}}
     planned = project.plan({**changes, "report": {"baseline": method}}, "copied")
     (run,) = planned.stage("train-student")
