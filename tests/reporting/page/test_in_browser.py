@@ -29,6 +29,7 @@ DIALOG = {"include": [["dialog"]]}
 BROKEN_LINKS = """() => [...document.querySelectorAll("nav a")].filter((link) =>
   !document.getElementById(link.hash.slice(1))).length"""
 
+expect.set_options(timeout=30_000)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
 
 
@@ -61,6 +62,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser, address: str) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
+    # Of a busy machine.
+    context.set_default_timeout(120_000)
     opened = context.new_page()
     faults: list[str] = []
     opened.on("pageerror", lambda error: faults.append(str(error)))

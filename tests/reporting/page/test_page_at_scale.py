@@ -91,6 +91,7 @@ def browser() -> Iterator[Browser]:
 
 def measured(browser: Browser, made: Made) -> dict[str, float]:
     context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
+    context.set_default_timeout(120_000)
     page = context.new_page()
     page.goto(made.path.as_uri())
     found: dict[str, float] = page.evaluate(MEASURE)
