@@ -29,13 +29,7 @@ def text_table(
 
     cells = [[str(cell) for cell in row] for row in rows]
     count = len(head) or max(map(len, cells), default=0)
-    table = Table(
-        box=None,
-        pad_edge=False,
-        show_header=bool(head),
-        title=title or None,
-        title_justify="left",
-    )
+    table = Table(box=None, pad_edge=False, show_header=bool(head))
     for number in range(count):
         is_number = bool(cells) and all(_NUMBER.fullmatch(row[number]) for row in cells)
         table.add_column(
@@ -48,4 +42,5 @@ def text_table(
     console = Console(width=width or _ANY_WIDTH, color_system=None, highlight=False)
     with console.capture() as drawn:
         console.print(table)
-    return [line.rstrip() for line in drawn.get().splitlines()]
+    lines = [line.rstrip() for line in drawn.get().splitlines()]
+    return [title, *lines] if title else lines

@@ -120,7 +120,8 @@ class _Part:
     @cached_property
     def formats(self) -> list[str]:
         """What aligns each column: ``S`` of siunitx, ``r``, ``l`` or ``p`` for long text."""
-        line = (_SIDEWAYS if self.is_sideways else _PAGE) + _SPARE
+        upright = _PAGE if self.width <= _PAGE else _SMALL_PAGE
+        line = (_SIDEWAYS if self.is_sideways else upright) + _SPARE
         return [
             _text_format(texts, width / line) if place < self.labels else _number_format(texts)
             for place, (texts, width) in enumerate(zip(self.columns, self.widths, strict=True))
