@@ -25,7 +25,7 @@ from distillery.reporting.page import build, html
 BROWSER = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )
-ROUNDS = 3
+ROUNDS = 2
 # Milliseconds from the first byte until something is seen; until the list of runs can be used;
 # until rows are drawn after a search, without the pause in which more letters may come; until they
 # are drawn after a click on a heading; until a run is open.
