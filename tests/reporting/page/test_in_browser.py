@@ -15,6 +15,7 @@ from distillery.reporting import files
 from distillery.reporting.figures.model import ReportFigure
 from distillery.reporting.findings.all import findings
 from distillery.reporting.page import build, html
+from distillery.reporting.page.elsewhere import dvc_template
 
 BROWSER = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -170,3 +171,16 @@ def test_paper_has_no_menu_and_no_buttons(page: Page) -> None:
     # How many runs a row has is told, which they are is not.
     assert page.locator("#table-evaluation summary").first.is_visible()
     assert not page.locator(".findings summary").first.is_visible()
+
+
+def test_plots_of_dvc_have_the_captions_of_their_own_report_alone(browser: Browser) -> None:
+    template = dvc_template("Mine", "reports/mine", {"accuracy": "Accuracy of mine."})
+    names = ("reports/mine/figures/accuracy.png", "reports/figures/accuracy.png")
+    drawn = "".join(f"<div><p>{name}</p><div><p>main</p><img></div></div>" for name in names)
+    page = browser.new_page()
+    page.set_content(template.replace("{plot_divs}", drawn).replace("{refresh_tag}", ""))
+    assert page.locator("p").all_inner_texts() == ["Accuracy of mine.", "main", names[1], "main"]
+    assert page.locator("img").first.get_attribute("alt") == "Accuracy of mine."
+    # The title is that of one report.
+    assert page.locator("h1").inner_text() == "Figures"
+    page.close()
