@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 from checkout import Checkout
-from project import Project, photos
+from project import Project, give_other_contents, photos
 from ruamel.yaml import YAML
 
 from distillery import workflow
 from distillery.planning.batches import Size, batches_of
+from distillery.runs.artifact import Artifact
 from distillery.runs.run import Run
 from distillery.runs.stages import STAGES
 from distillery.workflow import Graph
@@ -56,9 +57,34 @@ def test_finished_runs_make_no_work_and_a_batch_computes_the_others(project: Pro
     marker.touch()
     later = graph(project, largest=8)
     assert later.runs(wildcards) == [run.name for run in classified.runs if run != evaluated]
+    prepared = SimpleNamespace(batch=planned.stage("prepare")[0].name)
+    assert later.runs(prepared) == [prepared.batch], "a job elsewhere may find nothing to do"
     # What an earlier call left says nothing of a batch of which a run is missing.
     later.forget_outdated()
     assert not marker.exists()
+
+
+def test_what_hangs_on_other_contents_is_made_again(project: Project) -> None:
+    """Of a finished experiment: its evaluation, what collects, and the report."""
+    first = graph(project)
+    student = first.plan.stage("train-student")[0]
+    project.make_all(first.plan)
+    report = Path(first.report_marker())
+    report.parent.mkdir(parents=True)
+    collected = Artifact(project.data / first.plan.collected)
+    report.write_text(json.dumps({"collected": collected.contents, "files": {}}))
+    again = graph(project)
+    again.forget_outdated()
+    assert report.exists()
+    give_other_contents(project.data / student.location)
+    later = graph(project)
+    runs = later.plan.runs
+    hanging = {name for name, run in runs.items() if student.location in run.inputs.values()}
+    batches = batches_of(runs.values(), Size(1))
+    missing = {run.location for batch in batches for run in later.to_do(batch.name)}
+    assert missing == hanging | {later.plan.collected}
+    later.forget_outdated()
+    assert not report.exists()
 
 
 def test_runs_ask_for_what_their_stage_says(project: Project) -> None:
@@ -108,6 +134,36 @@ def test_evaluations_ask_for_what_their_protocol_says(project: Project) -> None:
     assert {planned.threads(stage, None)(of(run)) for run in planned.plan.stage("evaluate")} == {1}
 
 
+def test_jobs_of_other_machines_ask_by_size_and_for_more_when_tried_again(
+    project: Project,
+) -> None:
+    """What is known of the digits is their number; a network of 11 million weights takes more."""
+    asked = {}
+    for student in ("resnet8", "imagenet_resnet18"):
+        changes = {"!pairs": {"p": {"teacher": "t", "student": student}}}
+        planned = Graph(project.plan(changes), str(project.data), Size(1))
+        stage, wildcards = STAGES["train-student"], of(planned.plan.stage("train-student")[0])
+        memory, runtime = planned.memory(stage, None), planned.runtime(stage, None)
+        asked[student] = memory(wildcards, 1), runtime(wildcards, 1)
+        assert memory(wildcards, 3) == 3 * memory(wildcards, 1)
+        assert runtime(wildcards, 2) == 2 * runtime(wildcards, 1)
+        assert runtime(wildcards, 1) < stage.runtime
+    small, large = asked["resnet8"], asked["imagenet_resnet18"]
+    assert large[0] > small[0] + 6 * 4 * 11e6 / 2**20 - 1
+    assert large[1] >= small[1]
+
+
+def test_jobs_ask_for_more_with_more_images(project: Project) -> None:
+    stage, asked = STAGES["train-student"], []
+    for data in ({"source": "cifar10"}, {"source": "cinic10"}):
+        changes = {"!data": data, "training": {"epochs": 60}}
+        planned = Graph(project.plan(changes), str(project.data), Size(1))
+        wildcards = of(planned.plan.stage(stage.name)[0])
+        ask = planned.memory(stage, None), planned.runtime(stage, None)
+        asked.append([each(wildcards, 1) for each in ask])
+    assert all(few < many for few, many in zip(*asked, strict=True))
+
+
 def test_lanes_take_threads_and_memory_as_several_runs_do(project: Project) -> None:
     """And are no more than there are runs, or cores."""
     changes = {"!methods": {"ce": {}}, "seeds": [0, 1, 2], "compute": {"threads": 2}}
@@ -116,8 +172,8 @@ def test_lanes_take_threads_and_memory_as_several_runs_do(project: Project) -> N
     (batch,) = batches_of(planned.plan.stage(stage.name), planned.size)
     wildcards = SimpleNamespace(batch=batch.name)
     assert planned.threads(stage, CORES)(wildcards) == 3 * 2
-    assert planned.memory(stage)(wildcards) == 3 * stage.memory_mb
-    assert planned.runtime(stage)(wildcards) == stage.runtime
+    assert planned.memory(stage, CORES)(wildcards, 1) == 3 * stage.memory_mb
+    assert planned.runtime(stage, CORES)(wildcards, 1) == stage.runtime
     assert [planned.lanes(stage)(wildcards, threads) for threads in (1, 2, 5, 6)] == [1, 1, 2, 3]
     evaluated = STAGES["evaluate"]
     for each in batches_of(planned.plan.stage("evaluate"), planned.size):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from distillery.reporting.findings.all import findings
-from distillery.reporting.page.publish import captions, marker, publish
+from distillery.reporting.page.publish import captions, is_of, publish
 from distillery.reporting.results.collected import Results
 from distillery.reporting.settings import ReportSettings
 from distillery.reporting.thesis import document
@@ -24,9 +24,10 @@ def build(report: ReportSettings, key: str, collected: str, data: Path, methods:
         data: the data folder.
         methods: the appendix, as LaTeX.
     """
-    if not (marker(data, report.folder, key).is_file() and captions(data, report.folder)):
+    artifact = open_input(data, collected)
+    if not (is_of(data, report.folder, key, artifact) and captions(data, report.folder)):
         publish(report, key, collected, data)
-    results = Results.read(report, open_input(data, collected))
+    results = Results.read(report, artifact)
     found = [finding.text for finding in findings(results)]
     known = captions(data, report.folder)
     return document.write(report, found, known, methods, Path(report.folder))
