@@ -117,4 +117,5 @@ def results(params: str | Path, data: str | Path = "data") -> pd.DataFrame:
         for location in (row.run, *row.evaluations.values())
         if location not in missing
     }
-    return with_settings(pd.DataFrame([tidy(row, inputs) for row in plan.rows]))
+    runs = pd.DataFrame([tidy(row, inputs) for row in plan.rows])
+    return with_settings(runs, {run: artifact.settings for run, artifact in inputs.items()})

@@ -77,7 +77,8 @@ SLOW: dict[str, Callable[[], Study]] = {
     "thirteen-by-fifteen": lambda: make_study(
         pairs=13, methods=methods(15), ablations={"bank": TABLES["bank"]}
     ),
-    "thirty-methods": lambda: make_study(pairs=2, methods=methods(30), ablations={}),
+    "thirty-nine-methods": lambda: make_study(pairs=1, methods=methods(39), ablations={}),
+    "fourteen-by-two": lambda: make_study(pairs=2, methods=methods(14), ablations=TABLES),
 }
 
 

@@ -11,16 +11,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
-from rich.padding import Padding
-from rich.table import Table
-
 from distillery.catalogue import peers
-from distillery.catalogue.tables_text import printed
 from distillery.core.schema_words import allowed, definition, markdown_table, written
+from distillery.core.text_tables import text_table
 from distillery.methods import registry
 from distillery.methods.base import Method, Need, Paper
 
 COSTS = Path(__file__).parent / "costs.csv"
+WIDTH = 118
+"""Of what terminals show, in characters."""
 _TITLES = ("TITLE", "NEEDS", "CACHE", "STAGES", "CE", "KD", "OWN")
 
 _PREFACE = """\
@@ -136,15 +135,13 @@ def entries(names: Iterable[str] = ()) -> list[Entry]:
 
 def text(shown: Sequence[Entry]) -> str:
     """Return what terminals show: a table of the methods, then the source and options of each."""
-    overview = Table("METHOD", *_TITLES, box=None, pad_edge=False)
-    for entry in shown:
-        overview.add_row(*_cells(entry))
+    overview = text_table(("METHOD", *_TITLES), map(_cells, shown), width=WIDTH)
     options = [
-        part
+        line
         for entry in shown
-        for part in (f"\n{entry.name}: {entry.source}", _option_table(entry.options))
+        for line in ("", f"{entry.name}: {entry.source}", *_option_lines(entry.options))
     ]
-    return printed(overview, *options)
+    return "\n".join([*overview, *options])
 
 
 def markdown(shown: Sequence[Entry]) -> str:
@@ -251,12 +248,12 @@ def _costs_of(cost: Cost | None) -> tuple[str, str, str, str]:
     )
 
 
-def _option_table(options: Iterable[Option]) -> Padding:
-    table = Table.grid(padding=(0, 2, 0, 0))
-    for option in options:
-        meaning = f"({option.allowed}) {option.meaning}"
-        table.add_row(option.name, written(option.default), meaning)
-    return Padding(table, (0, 0, 0, 2))
+def _option_lines(options: Iterable[Option]) -> list[str]:
+    rows = [
+        (option.name, written(option.default), f"({option.allowed}) {option.meaning}")
+        for option in options
+    ]
+    return [f"  {line}" for line in text_table((), rows, width=WIDTH - 2)]
 
 
 def _section(entry: Entry) -> str:

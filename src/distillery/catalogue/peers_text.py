@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterator, Mapping
 
 from distillery.catalogue import peers
+from distillery.catalogue.methods import WIDTH
 from distillery.catalogue.peers import Counterpart, Peer
-from distillery.catalogue.tables_text import text_table
 from distillery.core.schema_words import markdown_table
+from distillery.core.text_tables import text_table
 
 PARTS = {"methods": "method", "networks": "network", "data": "data set", "settings": "setting"}
 
@@ -63,7 +64,8 @@ def _text(peer: Peer) -> str:
         for _, table in _parts(peer)
         for theirs, each in table.items()
     ]
-    return f"{peer.title} ({peer.source})\n{text_table(('THEIRS', 'OURS', 'NOTE'), rows)}"
+    table = text_table(("THEIRS", "OURS", "NOTE"), rows, width=WIDTH)
+    return "\n".join([f"{peer.title} ({peer.source})", *table])
 
 
 def _section(peer: Peer) -> str:

@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-
-from rich.console import Console
-from rich.table import Table
+from collections.abc import Iterator
 
 from distillery.core.measuring import MIB
+from distillery.core.text_tables import text_table
 from distillery.costs.bench import COMPARED
 from distillery.costs.choice import Choice
 from distillery.costs.estimate import Estimate
 from distillery.costs.rates import Rates
 
 _NOT_MEASURED = "not measured"
-# Wider than any table: lines are not broken.
-_WIDTH = 1000
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return the lines of a table: the first column to the left, the others to the right."""
-    grid = Table(box=None, pad_edge=False)
-    for number, name in enumerate(head):
-        grid.add_column(name, justify="right" if number else "left", no_wrap=True)
-    for row in rows:
-        grid.add_row(*row)
-    console = Console(width=_WIDTH, color_system=None, highlight=False, markup=False)
-    with console.capture() as capture:
-        console.print(grid)
-    return [line.rstrip() for line in capture.get().splitlines()]
 
 
 def duration(seconds: float) -> str:
@@ -49,16 +32,16 @@ def of_bench(rates: Rates, choice: Choice) -> Iterator[str]:
     """Yield the lines of what was measured and what to choose."""
     steps = sorted({_without_precision(name) for name in rates.training})
     rows = [_precisions(rates, step) for step in steps]
-    yield from table(("training, images/s", *COMPARED, "bf16 / no"), rows)
+    yield from text_table(("training, images/s", *COMPARED, "bf16 / no"), rows)
     yield ""
     if rates.methods:
         added = [
             (name, f"{1000 * cost.seconds:.1f}", f"{cost.first_stage or '-'}")
             for name, cost in rates.methods.items()
         ]
-        yield from table(("methods", "ms added to a step", "epochs before"), added)
+        yield from text_table(("methods", "ms added to a step", "epochs before"), added)
         yield ""
-    yield from table(
+    yield from text_table(
         ("evaluation, no gradients", "images/s"),
         [(name, f"{rate:.0f}") for name, rate in rates.inference.items()],
     )
@@ -69,7 +52,7 @@ def of_bench(rates: Rates, choice: Choice) -> Iterator[str]:
         for step, found in measured.items():
             yield ""
             row = [f"{rate:.0f}" for rate in found.values()]
-            yield from table((what, *map(str, found)), [(f"images/s, {step}", *row)])
+            yield from text_table((what, *map(str, found)), [(f"images/s, {step}", *row)])
     yield ""
     yield from _choice(choice)
 
@@ -99,7 +82,7 @@ def of_estimate(found: Estimate) -> Iterator[str]:
         size(sum(stage.missing_bytes for stage in stages)),
     )
     head = ("stage", "runs", "to do", "one at a time", "to do", "disk", "to do")
-    yield from table(head, [*rows, total])
+    yield from text_table(head, [*rows, total])
     yield ""
     at_a_time = f"{found.lanes} at a time" if found.lanes > 1 else "one at a time"
     whole, left = duration(found.seconds), duration(found.missing_seconds)

@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 import math
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+from distillery.core.text_tables import text_table
 
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDEST = 60
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "") -> None:
-    """Print a table; columns of numbers are set to the right, and nothing is cut off in a file."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    cells = [[str(cell) for cell in row] for row in rows]
-    table = Table(box=None, pad_edge=False, title=title or None, title_justify="left")
-    for number, column in enumerate(columns):
-        is_number = cells and all(_is_number(row[number]) for row in cells)
-        table.add_column(
-            column, justify="right" if is_number else "left", overflow="fold", header_style="bold"
-        )
-    for row in cells:
-        table.add_row(*map(Text, row))
-    console = Console(width=None if sys.stdout.isatty() else 10_000, highlight=False)
-    with console.capture() as drawn:
-        console.print(table)
-    for line in drawn.get().splitlines():
-        print(line.rstrip())
+    """Print a table as wide as the terminal; in a file nothing is wrapped."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in text_table(columns, rows, title=title, width=width):
+        print(line)
 
 
 def sparkline(values: Sequence[float]) -> str:
@@ -43,11 +31,3 @@ def sparkline(values: Sequence[float]) -> str:
     low, high = min(shown), max(shown)
     scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0
     return "".join(_BARS[round((value - low) * scale)] for value in shown)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return text == ""
-    return True

@@ -105,6 +105,29 @@ def test_a_stage_of_the_method_s_own_is_not_in_the_curves(
     assert read(study).learning_curves()["epoch"].min() == 6
 
 
+def test_curves_of_few_points_are_shown_as_a_whole(
+    study: Study, read: Callable[[Study], Results]
+) -> None:
+    study.curves = [curve[curve["epoch"] % 10 == 0] for curve in study.curves]
+    results = read(study)
+    drawn = learning_curves(results, styles(results))
+    assert "It was measured after epochs 10 and 20." in drawn.caption
+    panel = drawn.figure.axes[0]
+    assert ticks(panel) == ["10", "20"]
+    lowest = min(min(line.get_ydata()) for line in panel.lines)
+    assert panel.get_ylim()[0] < lowest
+    assert {line.get_marker() for line in panel.lines} == {"o"}
+
+
+def test_curves_without_any_change_lie_inside_the_panel(
+    study: Study, read: Callable[[Study], Results]
+) -> None:
+    study.curves = [curve.assign(test_top1=100.0) for curve in study.curves]
+    results = read(study)
+    low, high = learning_curves(results, styles(results)).figure.axes[0].get_ylim()
+    assert 100 - low == pytest.approx(high - 100)
+
+
 def test_without_curves_the_figure_says_so(study: Study, read: Callable[[Study], Results]) -> None:
     study.curves = [curve.assign(phase="pretrain") for curve in study.curves]
     results = read(study)

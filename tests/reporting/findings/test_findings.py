@@ -1,8 +1,10 @@
 """The sentences are those of the numbers, and of what can be told from them."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from made_up_results import Study
 from published import read
@@ -63,7 +65,43 @@ def test_one_method_may_not_be_separable_on_one_pair_alone(
             row["test_top1"] += (5.0, 3.0, 4.0)[row["seed"]]
     (text,) = texts(found(study), "best")
     assert text.startswith("CRD + KD has the highest mean accuracy of three methods on both pairs")
-    assert "none on resnet56 → resnet20, and KD on resnet57 → resnet21" in text
+    assert text.endswith(
+        "; on resnet56 → resnet20 it is separable from all others, and on resnet57 → resnet21 it "
+        "is not separable from KD."
+    )
+
+
+def test_the_baseline_is_no_rival_of_the_best(
+    study: Study, found: Callable[[Study], list[Finding]]
+) -> None:
+    set_accuracies(study, ce=(70.0, 73.0, 71.0), kd=(70.2, 71.1, 72.4), crd=(70.5, 72.1, 73.0))
+    (text,) = texts(found(study), "best")
+    assert text.endswith("it is separable neither from CE, the baseline, nor from KD.")
+
+
+def test_of_many_methods_sentences_name_but_a_few(
+    make: Callable[..., Study], found: Callable[[Study], list[Finding]]
+) -> None:
+    several = {"ce": "CE", **{f"m{number}": f"M{number}" for number in range(20)}}
+    study = make(pairs=1, methods=several, ablations={})
+    noise = np.random.default_rng(0)
+    for row in study.rows:
+        if row["table"] == "main":
+            number = int(row["method"].removeprefix("m")) if row["method"] != "ce" else 19
+            up = 4 + number / 50 if number < 12 else -5 if number < 16 else 0
+            row["test_top1"] = 70 + up + float(noise.normal(0, 0.1))
+    said = found(study)
+    (text,) = texts(said, "best")
+    assert re.search(r"21 methods .*; it is not separable from \w+ others \(M.* among them\)", text)
+    above, same, below = texts(said, "baseline")
+    assert re.fullmatch(
+        r"Twelve of the 20 others are better than CE: M\d+ by the most \(\+4\.[^)]*\), "
+        r"M\d+ by the least \(\+[34]\.[^)]*\)\.",
+        above,
+    )
+    assert same.endswith("are not separable from CE at three seeds.")
+    assert below.startswith("Four of the 20 others are worse than CE: M")
+    assert max(map(len, texts(said, "best") + texts(said, "baseline"))) < 230
 
 
 def test_with_one_seed_nothing_is_claimed(

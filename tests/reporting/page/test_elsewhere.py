@@ -19,9 +19,9 @@ def test_snakemake_shows_a_caption_as_it_is() -> None:
 
 
 def test_dvc_has_the_captions_and_loads_nothing() -> None:
-    page = dvc_template("A <title>", {"accuracy": "Of </script> & more."})
+    page = dvc_template("A <title>", "reports/mine", {"accuracy": "Of </script> & more."})
     assert {"{plot_divs}", "{refresh_tag}"} <= set(re.findall(r"\{\w+\}", page))
     assert not re.search(r"https?:|src=", page)
     (data,) = re.findall(r'id="captions">(.*?)</script>', page)
-    assert json.loads(data) == {"accuracy": "Of </script> & more."}
+    assert json.loads(data) == {"reports/mine/figures/accuracy.png": "Of </script> & more."}
     assert "A &lt;title&gt;" in page

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import json
-
 import pandas as pd
 
 from distillery.reporting.results.settings import with_settings
 
-RUNS = pd.DataFrame(
-    {
-        "method": ["ce", "soft"],
-        "key": ["a", "b"],
-        "settings": [
-            json.dumps({"method": "ce", "training": {"lr": 0.1, "milestones": [2, 3]}}),
-            json.dumps({"method": "kd", "options": {"temperature": 4.0}, "weights": {"kd": 1}}),
-        ],
-    }
-)
+RUNS = pd.DataFrame({"method": ["ce", "soft"], "run": ["students/a", "students/b"]})
+SETTINGS = {
+    "students/a": {"method": "ce", "training": {"lr": 0.1, "milestones": [2, 3]}},
+    "students/b": {"method": "kd", "options": {"temperature": 4.0}, "weights": {"kd": 1}},
+}
 
 
 def test_each_setting_is_a_column() -> None:
-    found = with_settings(RUNS)
+    found = with_settings(RUNS, SETTINGS)
     assert list(found.columns) == [
         "method",
-        "key",
+        "run",
         "settings.method",
         "training.lr",
         "training.milestones",
@@ -38,5 +31,4 @@ def test_each_setting_is_a_column() -> None:
 
 
 def test_runs_without_settings_stay_as_they_are() -> None:
-    runs = RUNS.drop(columns="settings")
-    assert with_settings(runs).equals(runs)
+    assert with_settings(RUNS, {}).equals(RUNS)

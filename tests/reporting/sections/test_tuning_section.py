@@ -63,6 +63,16 @@ def test_each_method_has_a_figure_with_all_its_trials(results: Results) -> None:
     assert failed.get_xdata()[0] == 100
 
 
+def test_the_legend_names_only_what_is_drawn(results: Results) -> None:
+    styles = make_styles(results.labels, results.baseline)
+    keys = [
+        [text.get_text() for text in figure.figure.legends[0].get_texts()]
+        for figure in Tuning().figures(results, "tuning", styles)
+    ]
+    # The params file's own settings of CE are the selected ones.
+    assert keys == [["selected", "trial"], ["selected", "params file", "trial", "failed"]]
+
+
 @pytest.mark.parametrize(
     ("methods", "kd", "said"),
     [

@@ -9,21 +9,22 @@ from pathlib import Path
 
 import pytest
 from made_up_results import Study
-from matplotlib.figure import Figure
 
 from distillery.catalogue import appendix
 from distillery.catalogue import methods as catalogue
 from distillery.core.errors import UserError
 from distillery.reporting import files
-from distillery.reporting.figures.model import ReportFigure
+from distillery.reporting.figures.model import Caption
 from distillery.reporting.settings import ReportSettings
 from distillery.reporting.thesis import document
 
-FIGURES = [
-    ReportFigure("accuracy", "Accuracy (%) of a_b.", Figure()),
-    ReportFigure("ablation-temperature", "An ablation.", Figure()),
-    ReportFigure("size", "A sphere.", Figure(), is_illustration=True),
-]
+FIGURES = ("accuracy", "ablation-temperature", "size")
+CAPTIONS = {
+    "figures/accuracy.svg": Caption("Accuracy (%) of a_b."),
+    "figures/ablation-temperature.svg": Caption("An ablation."),
+    "figures/size.svg": Caption("A sphere.", is_illustration=True),
+    "tables/main.csv": Caption("A table."),
+}
 
 
 @pytest.fixture
@@ -41,13 +42,13 @@ def folder(report: ReportSettings, tmp_path: Path) -> Path:
 
 
 def test_every_table_and_every_figure_is_in_it_once(report: ReportSettings, folder: Path) -> None:
-    document.write(report, [], FIGURES, "", folder)
+    document.write(report, [], CAPTIONS, "", folder)
     text = (folder / "thesis" / "results.tex").read_text()
     shown = re.findall(r"\\input\{\.\./tables/(.*)\}", text)
     tables = {file.stem for file in (folder / "tables").glob("*.tex") if ".tab" not in file.name}
     assert len(shown) == len(set(shown))
     assert set(shown) == tables
-    assert re.findall(r"\\includegraphics\{(.*)\}", text) == [each.name for each in FIGURES]
+    assert re.findall(r"\\includegraphics\{(.*)\}", text) == list(FIGURES)
     # In the order of the report: the comparison, ablations, and at last what is no result.
     places = [text.index(part) for part in ("{Comparison}", "{Ablations}", "{Illustrations}")]
     assert places == sorted(places)
@@ -58,7 +59,7 @@ def test_every_table_and_every_figure_is_in_it_once(report: ReportSettings, fold
 
 
 def test_it_loads_what_the_tables_say_that_they_need(report: ReportSettings, folder: Path) -> None:
-    main = document.write(report, ["CE is 5 % worse."], FIGURES, "appendix", folder)
+    main = document.write(report, ["CE is 5 % worse."], CAPTIONS, "appendix", folder)
     text = main.read_text()
     for package in (*document.PACKAGES, "graphicx", "enumitem"):
         assert re.search(rf"\\usepackage.*\{{(.*,)?{package}(,.*)?\}}", text), package
@@ -71,7 +72,7 @@ def test_it_loads_what_the_tables_say_that_they_need(report: ReportSettings, fol
 
 def test_without_a_report_there_is_one_line(report: ReportSettings, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="build the report first"):
-        document.write(report, [], [], "", tmp_path)
+        document.write(report, [], {}, "", tmp_path)
 
 
 def test_the_appendix_names_source_weights_and_options() -> None:
@@ -85,17 +86,13 @@ def test_the_appendix_names_source_weights_and_options() -> None:
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="no TeX")
 def test_it_compiles(study: Study, tmp_path: Path) -> None:
     """With every method in the appendix, so that no docstring has a character without a font."""
-    from distillery.reporting.figures.style import theme
     from distillery.reporting.page import build
-    from distillery.reporting.results.collected import Results
 
     report, folder = study.settings, tmp_path / "reports"
     collected = study.publish(tmp_path / "data")
-    build.build(report, "0" * 16, collected, folder)
-    with theme():
-        figures = [*build.all_figures(Results.read(report, collected))]
+    captions = build.build(report, "0" * 16, collected, folder)
     methods = appendix.latex(catalogue.entries())
-    main = document.write(report, ["A finding."], figures, methods, folder)
+    main = document.write(report, ["A finding."], captions, methods, folder)
     for _ in range(2):
         done = subprocess.run(
             ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", main.name],

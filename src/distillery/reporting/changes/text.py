@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import get_args
 
 from distillery.core.schema_words import markdown_table
+from distillery.core.text_tables import text_table
 from distillery.reporting.changes.comparing import Change, Verdict
 from distillery.reporting.formatting import DASH, interval, number, p_value, signed
 
@@ -18,13 +19,8 @@ _HEADER = ("table", "row", "metric", "before", "after", "difference", "95 %", "p
 
 def text(found: Sequence[Change]) -> str:
     """Return a line for each number that differs, and how many there are of each kind."""
-    rows = [_HEADER, *map(_cells, _differing(found))]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-    return "\n".join([*(lines if len(rows) > 1 else []), _summary(found)])
+    rows = [_cells(change) for change in _differing(found)]
+    return "\n".join([*(text_table(_HEADER, rows) if rows else []), _summary(found)])
 
 
 def markdown(found: Sequence[Change], before: str, after: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from distillery.reporting import files
 
@@ -18,6 +18,18 @@ _METADATA: dict[str, Any] = {
     "pdf": dict.fromkeys(("CreationDate", "Creator", "Producer")),
     "png": dict.fromkeys(("Software",)),
 }
+
+
+class Caption(NamedTuple):
+    """What is said of a figure or a table.
+
+    Attributes:
+        text: what it shows.
+        is_illustration: whether it explains a method and shows no result.
+    """
+
+    text: str
+    is_illustration: bool = False
 
 
 @dataclass(frozen=True)

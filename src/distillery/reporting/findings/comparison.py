@@ -16,19 +16,21 @@ from distillery.reporting.findings.words import (
     sentence,
     with_interval,
 )
-from distillery.reporting.formatting import counted, enumerated, millions, number
-from distillery.reporting.results.collected import LAST, TEACHER, Results, records
+from distillery.reporting.formatting import counted, enumerated, millions, number, signed
+from distillery.reporting.results.collected import TEACHER, Results, records
 from distillery.reporting.results.comparisons import (
     against_baseline,
+    best_methods,
     blocks,
     friedman_note,
     ranking,
 )
-from distillery.reporting.statistics.best import is_best
 from distillery.reporting.statistics.paired import FEWEST, LEVEL
 
 # Of more pairs than these, a sentence does not list accuracies.
 _FEW_PAIRS = 3
+# Of more methods than these, a sentence does not list differences to the baseline.
+_FEW_METHODS = 3
 
 
 class _Winner(NamedTuple):
@@ -41,17 +43,21 @@ class _Winner(NamedTuple):
 
 def best(results: Results) -> Iterator[Finding]:
     """Yield who is best on which pairs, and what is not separable from it."""
-    marks = is_best(results.students, ["pair"], "method", LAST)
-    # What is not separable from the best of a pair, by pair.
+    marks = best_methods(results)
+    # The same for all pairs, so that pairs with the same rivals are named together.
+    order = results.summary["mean"].groupby("method").mean().sort_values(ascending=False)
+    # What the best of a pair is not separable from, by pair.
     won: dict[_Winner, dict[str, tuple[str, ...]]] = {}
     for pair in results.compared:
         means = _means(results, pair)
         if len(means):
             method = str(means["mean"].idxmax())
-            marked = [other for other in means.index if marks.get((pair, other), False)]
-            others = tuple(results.labels[other] for other in marked if other != method)
-            winner = _Winner(method, len(means), bool(marked))
-            won.setdefault(winner, {})[pair] = others
+            others = [str(other) for other in order.index if other in means.index]
+            marked = tuple(
+                other for other in others if other != method and marks.get((pair, other), False)
+            )
+            winner = _Winner(method, len(means), bool(marks.get((pair, method), False)))
+            won.setdefault(winner, {})[pair] = marked
     for winner, pairs in sorted(won.items(), key=lambda item: -len(item[1])):
         yield _best(results, winner, pairs)
 
@@ -74,18 +80,34 @@ def _best(results: Results, winner: _Winner, pairs: Mapping[str, tuple[str, ...]
 
 
 def _inseparable(results: Results, pairs: Mapping[str, tuple[str, ...]]) -> str:
-    """Say which methods are not separable from the best, and where."""
+    """Say which methods the best is not separable from, and where."""
     places: dict[tuple[str, ...], list[str]] = {}
     for pair, others in pairs.items():
         places.setdefault(others, []).append(pair)
     if len(places) == 1:
-        (others,) = places
-        return f"{named(others)} {are(others)} not separable from it"
+        return f"it is {_not_separable_from(results, next(iter(places)))}"
     if len(places) > _FEW_PAIRS:
         count = sum(bool(others) for others in pairs.values())
         return f"on {in_words(count)} of them others are not separable from it"
-    parts = [f"{named(others)} {_on(results, of_others)}" for others, of_others in places.items()]
-    return f"not separable from it are {', and '.join(parts)}"
+    parts = [
+        f"{_on(results, of_others)} it is {_not_separable_from(results, others)}"
+        for others, of_others in places.items()
+    ]
+    return ", and ".join(parts)
+
+
+def _not_separable_from(results: Results, others: tuple[str, ...]) -> str:
+    """Say what a method is not separable from; the baseline is no rival, and stands apart."""
+    if not others:
+        return "separable from all others"
+    rivals = [results.labels[other] for other in others if other != results.baseline]
+    from_rivals = f"from {named(rivals, 'others')}"
+    if len(rivals) == len(others):
+        return f"not separable {from_rivals}"
+    from_baseline = f"from {results.labels[results.baseline]}, the baseline"
+    if not rivals:
+        return f"not separable {from_baseline}"
+    return f"separable neither {from_baseline}, nor {from_rivals}"
 
 
 def _too_few(count: int) -> str:
@@ -94,29 +116,54 @@ def _too_few(count: int) -> str:
 
 
 def over_baseline(results: Results) -> Iterator[Finding]:
-    """Yield which methods are above, below or not separable from the baseline."""
-    found = against_baseline(results)
+    """Yield which methods are above, not separable from, or below the baseline."""
+    found = against_baseline(results).sort_values("difference", ascending=False, kind="stable")
     if found.empty:
         return
-    base = results.labels[results.baseline]
+    base, every = results.labels[results.baseline], len(found)
     is_apart = found["p_holm"] < LEVEL
     above = found[is_apart & (found["difference"] > 0)]
-    below = found[is_apart & (found["difference"] < 0)]
+    below = found[is_apart & (found["difference"] < 0)][::-1]
     same = found[~is_apart]
-    for rows, relation in ((above, "better"), (below, "worse")):
-        if len(rows):
-            ordered = rows.reindex(rows["difference"].abs().sort_values(ascending=False).index)
-            texts = [
-                f"{results.labels[row.method]} ({with_interval(row.difference, row.low, row.high)})"
-                for row in records(ordered)
-            ]
-            text = f"{named(texts)} {are(texts)} {relation} than {base}"
-            yield Finding("baseline", sentence(text), keys(rows["runs"]))
+    if len(above):
+        yield _apart(results, above, f"better than {base}", every)
     if len(same):
-        labels = [results.labels[method] for method in same["method"]]
-        seeds = int(same["seeds"].min())
-        text = f"{named(labels)} {are(labels)} not separable from {base} at {in_words(seeds)} seeds"
+        names = [results.labels[method] for method in same["method"]]
+        seeds = in_words(int(same["seeds"].min()))
+        text = f"{named(names)} {are(names)} not separable from {base} at {seeds} seeds"
         yield Finding("baseline", sentence(text), keys(same["runs"]))
+    if len(below):
+        yield _apart(results, below, f"worse than {base}", every)
+
+
+def _apart(results: Results, rows: pd.DataFrame, relation: str, every: int) -> Finding:
+    """Say which methods are apart from the baseline: each, or of many the first and the last.
+
+    Args:
+        results: what the report is about.
+        rows: of ``against_baseline``, the largest difference first.
+        relation: to which side of the baseline they are.
+        every: how many methods are compared with it.
+    """
+    names = [results.labels[method] for method in rows["method"]]
+    if len(names) <= _FEW_METHODS:
+        differences = [
+            f"{name} ({with_interval(row.difference, row.low, row.high)})"
+            for name, row in zip(names, records(rows), strict=True)
+        ]
+        text = f"{enumerated(differences)} {are(names)} {relation}"
+    else:
+        first, last = rows.iloc[0], rows.iloc[-1]
+        others = f"{in_words(every)} others"
+        count = (
+            f"all {others}" if len(names) == every else f"{in_words(len(names))} of the {others}"
+        )
+        text = (
+            f"{count} are {relation}: {names[0]} by the most "
+            f"({with_interval(first['difference'], first['low'], first['high'])}), {names[-1]} by "
+            f"the least ({signed(last['difference'])})"
+        )
+    return Finding("baseline", sentence(text), keys(rows["runs"]))
 
 
 def average_ranks(results: Results) -> Iterator[Finding]:

@@ -19,7 +19,6 @@ from distillery.reporting.formatting import counted, number, p_text, signed, var
 from distillery.reporting.results import comparisons
 from distillery.reporting.results.collected import LAST, Results, records
 from distillery.reporting.statistics import seeds
-from distillery.reporting.statistics.best import is_best
 
 
 def claims(results: Results) -> Iterator[Finding]:
@@ -28,7 +27,7 @@ def claims(results: Results) -> Iterator[Finding]:
         text = f"Claim “{row.text}”: {row.verdict}"
         if row.n:
             text += f" ({with_interval(row.difference, row.low, row.high)}"
-            text += ")" if pd.isna(row.p_holm) else f", {p_text(row.p_holm)})"
+            text += ")" if pd.isna(row.p_holm) else f", corrected {p_text(row.p_holm)})"
         yield Finding("claim", sentence(text), keys([row.runs]))
 
 
@@ -52,7 +51,7 @@ def ablations(results: Results) -> Iterator[Finding]:
     for name in results.report.ablations:
         study = results.ablation(name)
         means = seeds.over_runs(study.runs, ["pair", "variant"], LAST)
-        marks = is_best(study.runs, ["pair"], "variant", LAST)
+        marks = comparisons.best_variants(results, name)
         for pair, rows in means.groupby("pair", sort=False):
             if len(rows) < 2:
                 continue

@@ -11,8 +11,8 @@ _NUMBERS = (
     *("no", "one", "two", "three", "four", "five", "six"),
     *("seven", "eight", "nine", "ten", "eleven", "twelve"),
 )
-# More names than these are counted.
-_MOST_NAMES = 8
+# More names than these are counted, and the first few named.
+_MOST_NAMES, _NAMED = 6, 3
 
 
 def in_words(count: int) -> str:
@@ -22,11 +22,9 @@ def in_words(count: int) -> str:
 
 def named(names: Sequence[str], what: str = "methods") -> str:
     """Enumerate names; of many, count them and name the first."""
-    if not names:
-        return "none"
     if len(names) <= _MOST_NAMES:
         return enumerated(names)
-    return f"{len(names)} {what} ({', '.join(names[:_MOST_NAMES])}, …)"
+    return f"{in_words(len(names))} {what} ({enumerated(names[:_NAMED])} among them)"
 
 
 def are(names: Sequence[str]) -> str:

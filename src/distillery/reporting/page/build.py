@@ -15,7 +15,7 @@ from distillery.reporting.figures import trade_offs
 from distillery.reporting.figures.comparison import accuracy
 from distillery.reporting.figures.differences import differences
 from distillery.reporting.figures.learning_curves import learning_curves
-from distillery.reporting.figures.model import ReportFigure, save
+from distillery.reporting.figures.model import Caption, ReportFigure, save
 from distillery.reporting.figures.ranks import ranks
 from distillery.reporting.figures.style import make_styles, theme
 from distillery.reporting.findings.all import findings, to_markdown
@@ -31,7 +31,9 @@ from distillery.reporting.tables.model import Table
 from distillery.runs.artifact import Artifact
 
 
-def build(report: ReportSettings, key: str, collected: Artifact, folder: Path) -> dict[str, str]:
+def build(
+    report: ReportSettings, key: str, collected: Artifact, folder: Path
+) -> dict[str, Caption]:
     """Write the report of collected results into ``folder``; return file -> caption.
 
     The files with captions are the figures as SVG and the tables as CSV.
@@ -112,7 +114,7 @@ def _completed(table: Table, results: Results) -> Table:
     return replace(known, caption=of_one_seed(table.caption), notes=notes)
 
 
-def _write(results: Results, key: str, collected: str, folder: Path) -> dict[str, str]:
+def _write(results: Results, key: str, collected: str, folder: Path) -> dict[str, Caption]:
     for name in ("tables", "figures"):
         (folder / name).mkdir()
     tables = all_tables(results)
@@ -132,12 +134,14 @@ def _write(results: Results, key: str, collected: str, folder: Path) -> dict[str
     text = html.render(results, found, tables, drawn, key=key, collected=collected)
     _put(folder, files.PAGE, text)
     captions = {figure.name: figure.caption for figure, _ in drawn}
-    _put(folder, files.PLOTS, dvc_template(results.report.title, captions))
-    said = {name: " ".join([table.caption, *table.notes]) for name, table in tables.items()}
-    return {
-        **{files.figure_file(name, "svg"): text for name, text in captions.items()},
-        **{files.table_file(name, "csv"): text for name, text in said.items()},
+    _put(folder, files.PLOTS, dvc_template(results.report.title, results.report.folder, captions))
+    said = {
+        files.figure_file(figure.name, "svg"): Caption(figure.caption, figure.is_illustration)
+        for figure, _ in drawn
     }
+    for name, table in tables.items():
+        said[files.table_file(name, "csv")] = Caption(" ".join([table.caption, *table.notes]))
+    return said
 
 
 def _metrics(results: Results) -> dict[str, dict[str, float]]:

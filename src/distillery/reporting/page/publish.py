@@ -10,11 +10,13 @@ import json
 from pathlib import Path
 
 from distillery.core.files import checksum, write_atomically
+from distillery.reporting.figures.model import Caption
 from distillery.reporting.files import PAGE, expected
 from distillery.reporting.settings import ReportSettings
 from distillery.runs.artifact import Artifact, open_input
 
 _MARKERS = ".reports"
+_CAPTIONS = "captions"
 # No folder of a report has it in its name.
 _SLASH = "--"
 # What a marker says: the digest of the collected results, and the checksum of each file.
@@ -28,7 +30,16 @@ def marker(data: Path, folder: str, key: str) -> Path:
 
 def caption(data: Path, folder: str, file: str) -> Path:
     """Return what holds the caption of a figure or a table for Snakemake's own report."""
-    return _notes(data, folder) / "captions" / f"{file}.rst"
+    return _notes(data, folder) / _CAPTIONS / f"{file}.rst"
+
+
+def captions(data: Path, folder: str) -> dict[str, Caption]:
+    """Return the captions of the report in ``folder``, by file; none where they are not known."""
+    try:
+        known = json.loads(_noted_captions(data, folder).read_text(encoding="utf-8"))
+        return {file: Caption(*said) for file, said in known.items()}
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return {}
 
 
 def publish(report: ReportSettings, key: str, collected: str, data: Path) -> Path:
@@ -45,9 +56,10 @@ def publish(report: ReportSettings, key: str, collected: str, data: Path) -> Pat
     from distillery.reporting.page import build, elsewhere
 
     folder, results = Path(report.folder), open_input(data, collected)
-    captions = build.build(report, key, results, folder)
-    for file, text in captions.items():
+    said = build.build(report, key, results, folder)
+    for file, (text, _) in said.items():
         write_atomically(caption(data, report.folder, file), elsewhere.restructured(text).encode())
+    write_atomically(_noted_captions(data, report.folder), json.dumps(said, indent=2).encode())
     note = marker(data, report.folder, key)
     if note.parent.is_dir():
         for outdated in note.parent.glob("*.json"):
@@ -78,6 +90,10 @@ def verify(data: Path) -> tuple[int, list[str]]:
     """
     notes = sorted(data.glob(f"{_MARKERS}/*/*.json"))
     return len(notes), [problem for note in notes for problem in _problems(note)]
+
+
+def _noted_captions(data: Path, folder: str) -> Path:
+    return _notes(data, folder) / _CAPTIONS / "captions.json"
 
 
 def _notes(data: Path, folder: str) -> Path:

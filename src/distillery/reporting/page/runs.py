@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import pandas as pd
+import numpy as np
 
 from distillery.reporting.page.templating import script_data
 from distillery.reporting.results.collected import LAST, Results
@@ -36,9 +36,9 @@ def runs_data(results: Results, table: Table) -> str:
 
     Keys: ``heads`` and ``columns`` (each with its distinct texts, ``order`` for numbers, and an
     index a row; the last is that of the key), ``labels`` (how many columns name the row),
-    ``places`` (run of each row), ``params``, and by run ``names``, ``started``, ``curves``,
-    ``costs`` (by their headings), and ``settings`` and ``made``, which are places in ``kinds`` and
-    ``makers``.
+    ``places`` (run of each row), ``params``, and by run ``names``, ``started``, ``curves`` (place
+    in ``epochs``, then accuracies), ``costs`` (by their headings), and ``settings`` and ``made``,
+    which are places in ``kinds`` and ``makers``.
     """
     runs = results.runs["run"]
     distinct = list(dict.fromkeys(runs))
@@ -83,7 +83,7 @@ def _by_run(results: Results, runs: list[str]) -> dict[str, Any]:
         "started": [str(text)[:16] for text in made["started"]],
         "kinds": kinds.values,
         "makers": makers.values,
-        "curves": _curves(results, runs),
+        **_curves(results, runs),
         "costs": {},
     }
     if results.report.timings:
@@ -120,17 +120,27 @@ def _without_seed(text: str) -> dict[str, Any]:
     return {name: value for name, value in json.loads(text).items() if name != "seed"}
 
 
-def _curves(results: Results, runs: list[str]) -> list[list[list[float]] | None]:
-    """Return epochs and accuracies of each run, thinned out."""
+def _curves(results: Results, runs: list[str]) -> dict[str, Any]:
+    """Return the accuracies of each run, thinned out, and the epochs, which most runs share."""
     proper = results.curves[results.curves["phase"] == "train"].dropna(subset=[LAST])
-    known = dict(iter(proper.groupby("run", sort=False)))
-    return [_thinned(known[run]) if run in known else None for run in runs]
+    known = {
+        run: (rows["epoch"].to_numpy(), rows[LAST].to_numpy())
+        for run, rows in proper.groupby("run", sort=False)
+    }
+    places: dict[tuple[int, ...], int] = {}
+    curves: list[list[float] | None] = []
+    for run in runs:
+        if run not in known:
+            curves.append(None)
+            continue
+        epochs, accuracies = map(_thinned, known[run])
+        place = places.setdefault(tuple(epochs), len(places))
+        curves.append([place, *(round(accuracy, 1) for accuracy in accuracies)])
+    return {"epochs": [*places], "curves": curves}
 
 
-def _thinned(rows: pd.DataFrame) -> list[list[float]]:
-    step = max(1, math.ceil(len(rows) / _POINTS))
-    # From the last one back.
-    epochs, accuracies = (
-        rows[name].to_numpy()[::-1][::step][::-1].tolist() for name in ("epoch", LAST)
-    )
-    return [epochs, [round(accuracy, 1) for accuracy in accuracies]]
+def _thinned(values: np.ndarray) -> list[Any]:
+    """Return some of the values, (n,), with even gaps; the last is among them."""
+    step = max(1, math.ceil(len(values) / _POINTS))
+    thinned: list[Any] = values[::-1][::step][::-1].tolist()
+    return thinned

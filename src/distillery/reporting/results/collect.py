@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from distillery.core.settings import FrozenModel
-from distillery.reporting.results.settings import SETTINGS
 from distillery.reporting.settings import Row, Selection
 from distillery.runs.run import key_in
 
@@ -57,7 +56,7 @@ def run(work: Workspace) -> None:
     ``classifies``, ``run`` (location) and ``key``, ``arch``, the training metrics,
     ``<protocol>/<metric>`` for each protocol, and what it cost: ``seconds``,
     ``images_per_second``, ``peak_memory_mb``, ``device``; ``adopted`` says of a run of earlier
-    code how it came to be adopted, and is empty otherwise; ``settings`` has all of them as JSON.
+    code how it came to be adopted, and is empty otherwise.
     """
     settings = Settings.model_validate(work.run.settings)
     rows = settings.rows
@@ -109,7 +108,7 @@ def _join(
 
 
 def tidy(row: Row, inputs: Mapping[str, Artifact]) -> dict[str, Any]:
-    """Return one row of the runs: names, training metrics, metrics of protocols, costs, settings.
+    """Return one row of the runs: names, training metrics, metrics of protocols, costs.
 
     Args:
         row: names of networks and protocols.
@@ -119,7 +118,6 @@ def tidy(row: Row, inputs: Mapping[str, Artifact]) -> dict[str, Any]:
     tidy = row.model_dump(exclude={"variant", "evaluations", "teacher"})
     tidy["variant"] = json.dumps(row.variant, sort_keys=True)
     tidy["teacher_key"], tidy["key"] = key_in(row.teacher), key_in(row.run)
-    tidy[SETTINGS] = "{}"
     network = inputs.get(row.run)
     if network is None:
         return tidy
@@ -135,7 +133,6 @@ def tidy(row: Row, inputs: Mapping[str, Artifact]) -> dict[str, Any]:
     tidy["device"] = record.get("device")
     tidy["chance_top1"] = record.get("chance_top1")
     tidy["adopted"] = network.adoption
-    tidy[SETTINGS] = json.dumps(network.settings, sort_keys=True)
     return tidy
 
 

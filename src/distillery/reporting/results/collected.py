@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import cached_property, wraps
+from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import pandas as pd
 
@@ -45,6 +45,10 @@ _NUMBERS = (
 )
 
 
+_Found = TypeVar("_Found")
+_Given = ParamSpec("_Given")
+
+
 class PairNames(NamedTuple):
     """The names of a pair's networks."""
 
@@ -53,6 +57,25 @@ class PairNames(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.teacher} → {self.student}"
+
+
+def once(
+    find: Callable[Concatenate[Results, _Given], _Found],
+) -> Callable[Concatenate[Results, _Given], _Found]:
+    """Let a function of results compute what it returns once for each of them.
+
+    What it returns is shared: nobody may change it.
+    """
+
+    @wraps(find)
+    def found(results: Results, /, *given: _Given.args, **named: _Given.kwargs) -> _Found:
+        asked = find, given, tuple(named.items())
+        if asked not in results.known:
+            results.known[asked] = find(results, *given, **named)
+        known: _Found = results.known[asked]
+        return known
+
+    return found
 
 
 def records(frame: pd.DataFrame) -> Iterator[Any]:
@@ -84,7 +107,7 @@ class AblationResults:
     variants: Mapping[str, Mapping[str, Any]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Results:
     """All runs and learning curves of an experiment, and the settings of its report."""
 
@@ -97,6 +120,8 @@ class Results:
     """How each network was made, see ``collect``."""
     found: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     """What protocols found beside their metrics, by entry."""
+    known: dict[Any, Any] = field(default_factory=dict, init=False)
+    """What functions found in these results, see ``once``."""
 
     @classmethod
     def read(cls, report: ReportSettings, collected: Artifact) -> Results:

@@ -13,8 +13,9 @@ from typing import Any
 import pandas as pd
 
 from distillery.reporting.formatting import counted, p_text
-from distillery.reporting.results.collected import LAST, Results
+from distillery.reporting.results.collected import LAST, Results, once
 from distillery.reporting.settings import ClaimSettings, PublishedNumber
+from distillery.reporting.statistics.best import is_best
 from distillery.reporting.statistics.paired import FEWEST, LEVEL, Paired, compare, holm
 from distillery.reporting.statistics.ranks import average_ranks, critical_difference, friedman
 from distillery.reporting.statistics.rounding import significant, significant_frame
@@ -29,6 +30,7 @@ _TOO_FEW = "Nothing is tested: no two methods share three seeds of each pair tha
 _COMPARED = ["better", "worse", *Paired._fields, "p_holm", "runs"]
 
 
+@once
 def blocks(results: Results) -> pd.DataFrame:
     """Return the blocks that rankings are about: a row for each, a column for each method.
 
@@ -44,6 +46,7 @@ def blocks(results: Results) -> pd.DataFrame:
     return _of_enough_seeds(accuracies.loc[[*pairs.index], methods].dropna())
 
 
+@once
 def ranking(results: Results) -> pd.DataFrame:
     """Return methods by average rank, each compared with the first: ``method``, ``rank``, ...
 
@@ -61,6 +64,7 @@ def ranking(results: Results) -> pd.DataFrame:
     )
 
 
+@once
 def differences(results: Results) -> pd.DataFrame:
     """Return all comparisons of two methods over the blocks, the one of better rank first.
 
@@ -79,6 +83,7 @@ def differences(results: Results) -> pd.DataFrame:
     )
 
 
+@once
 def against_baseline(results: Results) -> pd.DataFrame:
     """Return each method compared with the baseline over the blocks that both have.
 
@@ -98,6 +103,7 @@ def against_baseline(results: Results) -> pd.DataFrame:
     return _corrected(rows, ["method", *Paired._fields, "p_holm", "seeds", "runs"])
 
 
+@once
 def claims(results: Results) -> pd.DataFrame:
     """Return the stated claims with what became of them: ``text``, ``pairs``, ..., ``verdict``.
 
@@ -109,6 +115,7 @@ def claims(results: Results) -> pd.DataFrame:
     return found.drop(columns="tested").assign(verdict=pd.Series(verdicts, dtype=object))
 
 
+@once
 def beside_published(results: Results) -> pd.DataFrame:
     """Return the published numbers beside ours: ``mean``, ``std``, ``runs`` and ``above``."""
     rows = [number.model_dump() for number in results.report.published.numbers]
@@ -119,6 +126,7 @@ def beside_published(results: Results) -> pd.DataFrame:
     return data.assign(above=significant(data["mean"] - data["top1"]))
 
 
+@once
 def gain_intervals(results: Results) -> pd.DataFrame:
     """Return the 95 % intervals of gains over the baseline: (pair, method) -> ``low``, ``high``."""
     accuracies = by_seed(results)
@@ -159,6 +167,19 @@ def friedman_note(results: Results) -> str:
     return f"{found}Critical difference of two mean ranks (Nemenyi, 5 %): {distance:.2f}."
 
 
+@once
+def best_methods(results: Results) -> pd.Series:
+    """Tell for each (pair, method) whether it is the pair's best or not separable from it."""
+    return is_best(results.students, ["pair"], "method", LAST)
+
+
+@once
+def best_variants(results: Results, ablation: str) -> pd.Series:
+    """Tell the same for each (pair, variant) of an ablation."""
+    return is_best(results.ablation(ablation).runs, ["pair"], "variant", LAST)
+
+
+@once
 def by_seed(results: Results) -> pd.DataFrame:
     """Return accuracy at the last epoch by (pair, seed), a column for each method."""
     students = results.students.dropna(subset=[LAST])

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
 from distillery.core.flattening import flattened
 
-SETTINGS = "settings"
 
-
-def with_settings(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return runs with a column for each setting instead of one for all of them.
+def with_settings(runs: pd.DataFrame, settings: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Return runs with a column for each setting.
 
     Columns have dotted names (``training.lr``, ``weights.kd``, ``options.temperature``); one whose
     name is taken gets ``settings.`` before it. A run that lacks a setting has none; lists are JSON.
 
     Args:
-        runs: with the settings of each as JSON in the column ``settings``; without: as they are.
+        runs: with their locations in the column ``run``.
+        settings: location of a run -> its settings, as far as they are known.
     """
-    if SETTINGS not in runs:
-        return runs
-    others = runs.drop(columns=SETTINGS)
-    flat = [_plain(flattened(json.loads(text))) for text in runs[SETTINGS]]
-    settings = pd.DataFrame(flat, index=runs.index)
-    taken = {name: f"{SETTINGS}.{name}" for name in settings.columns if name in others.columns}
-    return pd.concat([others, settings.rename(columns=taken)], axis=1)
+    known = {run: _plain(flattened(nested)) for run, nested in settings.items()}
+    columns = pd.DataFrame([known.get(run, {}) for run in runs["run"]], index=runs.index)
+    taken = {name: f"settings.{name}" for name in columns if name in runs}
+    return pd.concat([runs, columns.rename(columns=taken)], axis=1)
 
 
 def _plain(settings: dict[str, object]) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -140,6 +141,9 @@ def _histograms(results: Results, name: str) -> ReportFigure:
     if not rows:
         return ReportFigure(name, caption, panels.blank("No method made synthetic negatives."))
     styles = make_styles(_HISTOGRAMS, log.REAL_HARDNESS)
+    # Where both are alike, the other shows through.
+    synthetic = replace(styles[log.SYNTHETIC_HARDNESS], dash=(0, (3, 2)))
+    styles = {**styles, log.SYNTHETIC_HARDNESS: synthetic}
     figure, grid = panels.grid(min(len(rows), _MOST_PANELS), 1.5, sharey=True)
     for panel, (label, of_row) in zip(grid, rows.items(), strict=False):
         panels.set_title(panel, label)
@@ -160,6 +164,7 @@ def _draw_histogram(panel: Axes, rows: pd.DataFrame, style: Style) -> None:
     panel.stairs(shares, edges, color=style.colour, ls=style.dash, lw=1.2)
     panel.stairs(shares, edges, color=style.colour, fill=True, alpha=0.15, lw=0)
     panel.set_xlim(-1, 1)
+    panel.set_xticks([-1, -0.5, 0, 0.5, 1])
 
 
 def _epochs(results: Results, name: str) -> ReportFigure:

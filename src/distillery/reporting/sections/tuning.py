@@ -202,14 +202,16 @@ def _draw_axis(panel: Axes, tried: pd.DataFrame, axis: str) -> None:
 
 
 def _keys(tried: pd.DataFrame) -> list[Line2D]:
-    own = _ORDINARY
-    keys = [
-        panels.style_key("selected", _SELECTED, line=False),
-        panels.legend_key(
-            "params file", ls="none", marker=own.marker, color=own.colour, mfc="white"
-        ),
-        panels.style_key("trial", _ORDINARY, line=False),
-    ]
-    if (tried["failure"] != "").any():
+    """Return the legend of what is drawn of these trials."""
+    is_failed, is_selected = tried["failure"] != "", tried["is_selected"].astype(bool)
+    is_own = tried["trial"] == 0
+    ordinary = {"ls": "none", "marker": _ORDINARY.marker, "color": _ORDINARY.colour}
+    selected = {"ls": "none", "marker": _SELECTED.marker, "color": _SELECTED.colour, "ms": _LARGE}
+    keys = [panels.legend_key("selected", **selected)]
+    if (is_own & ~is_selected & ~is_failed).any():
+        keys.append(panels.legend_key("params file", **ordinary, mfc="white"))
+    if (~is_own & ~is_selected & ~is_failed).any():
+        keys.append(panels.legend_key("trial", **ordinary))
+    if is_failed.any():
         keys.append(panels.style_key("failed", _FAILED, line=False))
     return keys

@@ -30,6 +30,8 @@ _SYMBOLS = str.maketrans(SYMBOLS)
 _NUMBER = re.compile(r"([-+]?)(\d+)(?:\.(\d+))?(?: ± (\d+)(?:\.(\d+))?)?")
 # In characters. What is wider than a page is set smaller, then on its side, then divided.
 _PAGE, _SMALL_PAGE, _SIDEWAYS = 82, 100, 140
+# What lines have beyond, for the gaps between columns.
+_SPARE = 8
 _LONGEST_HEAD = 13
 # Text of more characters is broken into lines, in a column of what is left, but of this at least.
 _LONG_TEXT, _NARROWEST_TEXT = 34, 24
@@ -59,7 +61,7 @@ def _head(table: Table, packages: Sequence[str]) -> str:
 
 
 def _float(table: Table, part: _Part, number: int, parts: int) -> str:
-    kind = "sidewaystable" if part.width > _SMALL_PAGE else "table"
+    kind = "sidewaystable" if part.is_sideways else "table"
     caption, short = escaped(table.caption), escaped(re.split(r"(?<=\.) ", table.caption)[0])
     body = part.tabular
     if number:
@@ -110,11 +112,18 @@ class _Part:
         """The width of all columns in characters."""
         return sum(self.widths)
 
+    @property
+    def is_sideways(self) -> bool:
+        """Whether it is too wide for a page that stands upright."""
+        return self.width > _SMALL_PAGE
+
     @cached_property
     def formats(self) -> list[str]:
         """What aligns each column: ``S`` of siunitx, ``r``, ``l`` or ``p`` for long text."""
+        upright = _PAGE if self.width <= _PAGE else _SMALL_PAGE
+        line = (_SIDEWAYS if self.is_sideways else upright) + _SPARE
         return [
-            _text_format(texts, width) if place < self.labels else _number_format(texts)
+            _text_format(texts, width / line) if place < self.labels else _number_format(texts)
             for place, (texts, width) in enumerate(zip(self.columns, self.widths, strict=True))
         ]
 
@@ -145,21 +154,29 @@ class _Part:
 def _parts(table: Table) -> list[_Part]:
     """Return the table in parts that fit on a page each."""
     whole = _Part(table.header, table.rows, table.labels, table.references)
-    columns = _column_groups(whole)
-    is_sideways = len(columns) == 1 and whole.width > _SMALL_PAGE
-    most = _ROWS_SIDEWAYS if is_sideways else _ROWS
-    starts = range(0, max(len(table.rows), 1), most)
+    return [
+        part for chosen in _column_groups(whole) for part in _row_groups(_of_columns(whole, chosen))
+    ]
+
+
+def _of_columns(whole: _Part, chosen: Sequence[int]) -> _Part:
+    return replace(
+        whole,
+        header=tuple(whole.header[column] for column in chosen),
+        rows=tuple(tuple(row[column] for column in chosen) for row in whole.rows),
+    )
+
+
+def _row_groups(whole: _Part) -> list[_Part]:
+    """Return a part of all rows, or several of as many as fit."""
+    most = _ROWS_SIDEWAYS if whole.is_sideways else _ROWS
     return [
         replace(
             whole,
-            header=tuple(table.header[column] for column in chosen),
-            rows=tuple(
-                tuple(row[column] for column in chosen) for row in table.rows[start : start + most]
-            ),
-            references=table.references if start == 0 else 0,
+            rows=whole.rows[start : start + most],
+            references=whole.references if start == 0 else 0,
         )
-        for chosen in columns
-        for start in starts
+        for start in range(0, max(len(whole.rows), 1), most)
     ]
 
 
@@ -179,16 +196,20 @@ def _column_groups(whole: _Part) -> list[list[int]]:
     if whole.width <= _SIDEWAYS or len(every) <= whole.labels + 1:
         return [every]
     labels, rest = every[: whole.labels], every[whole.labels :]
-    room = max(_SMALL_PAGE - sum(whole.widths[: whole.labels]), max(whole.widths))
+    named = sum(whole.widths[: whole.labels])
+    # Where the labels alone take most of an upright page, the parts lie on their sides, too.
+    page = _SMALL_PAGE if 2 * named <= _SMALL_PAGE else _SIDEWAYS
+    room = max(page - named, *whole.widths[whole.labels :])
     count = math.ceil(sum(whole.widths[column] for column in rest) / room)
     size = math.ceil(len(rest) / count)
     return [[*labels, *rest[start : start + size]] for start in range(0, len(rest), size)]
 
 
-def _text_format(texts: Sequence[str], width: int) -> str:
+def _text_format(texts: Sequence[str], share: float) -> str:
+    """Return how text is aligned; long text gets a share of the line."""
     if max(map(len, texts), default=0) <= _LONG_TEXT:
         return "l"
-    return rf">{{\raggedright\arraybackslash}}p{{{width / (_PAGE + 8):.2f}\linewidth}}"
+    return rf">{{\raggedright\arraybackslash}}p{{{share:.2f}\linewidth}}"
 
 
 def _number_format(texts: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 import pandas as pd
@@ -9,11 +10,10 @@ import pandas as pd
 from distillery.reporting import files
 from distillery.reporting.formatting import axis_title, duration, number, signed, whole
 from distillery.reporting.results.collected import BEST, COST, LAST, TEACHER, Results
-from distillery.reporting.results.comparisons import gain_intervals
+from distillery.reporting.results.comparisons import best_methods, best_variants, gain_intervals
 from distillery.reporting.results.protocols import compared, means
 from distillery.reporting.results.settings import with_settings
 from distillery.reporting.statistics import seeds
-from distillery.reporting.statistics.best import is_best
 from distillery.reporting.statistics.paired import half_width
 from distillery.reporting.statistics.rounding import significant
 from distillery.reporting.tables import cells, columns
@@ -29,7 +29,7 @@ def main(results: Results) -> Table:
     """Return the comparison: methods down, pairs across."""
     is_student = results.summary.index.get_level_values("method") != TEACHER
     students = results.summary[is_student]
-    best = is_best(results.students, ["pair"], "method", LAST)
+    best = best_methods(results)
     marks = best.reindex(results.summary.index, fill_value=False)
     labels = _method_labels(results)
     return build(
@@ -100,7 +100,7 @@ def ablation(results: Results, name: str) -> Table:
     study = results.ablation(name)
     summary = seeds.over_runs(study.runs, ["pair", "variant"], LAST)
     summary["gain"] = seeds.gain(summary, results.baselines)
-    best = is_best(study.runs, ["pair"], "variant", LAST)
+    best = best_variants(results, name)
     marks = best.reindex(pd.MultiIndex.from_frame(summary[best.index.names])).to_numpy()
     settings = pd.DataFrame(
         [study.variants[variant] for variant in summary["variant"]], columns=list(study.axes)
@@ -162,7 +162,9 @@ def cost(results: Results) -> Table:
 
 def runs(results: Results) -> Table:
     """Return every run, in the order of the params file."""
-    data = results.runs.rename(columns={"run": "location"})
+    made = zip(results.made["run"], results.made["settings"], strict=True)
+    settings = {run: json.loads(text) for run, text in made}
+    data = with_settings(results.runs, settings).rename(columns={"run": "location"})
     if not results.report.timings:
         data = data.drop(columns=list(COST))
     shown = data.assign(runs=data["key"])
@@ -181,7 +183,7 @@ def runs(results: Results) -> Table:
             Column("Key", lambda group: Cell(group.runs, runs=(group.runs,))),
         ],
         each(shown),
-        with_settings(data),
+        data,
         with_runs=False,
     )
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from distillery.reporting.figures.style import theme
 from distillery.reporting.findings.all import findings
-from distillery.reporting.page.build import all_figures
-from distillery.reporting.page.publish import marker, publish
+from distillery.reporting.page.publish import captions, is_of, publish
 from distillery.reporting.results.collected import Results
 from distillery.reporting.settings import ReportSettings
 from distillery.reporting.thesis import document
@@ -26,10 +24,10 @@ def build(report: ReportSettings, key: str, collected: str, data: Path, methods:
         data: the data folder.
         methods: the appendix, as LaTeX.
     """
-    if not marker(data, report.folder, key).is_file():
+    artifact = open_input(data, collected)
+    if not (is_of(data, report.folder, key, artifact) and captions(data, report.folder)):
         publish(report, key, collected, data)
-    results = Results.read(report, open_input(data, collected))
-    with theme():
-        figures = [*all_figures(results)]
+    results = Results.read(report, artifact)
     found = [finding.text for finding in findings(results)]
-    return document.write(report, found, figures, methods, Path(report.folder))
+    known = captions(data, report.folder)
+    return document.write(report, found, known, methods, Path(report.folder))

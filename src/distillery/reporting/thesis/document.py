@@ -17,7 +17,7 @@ from distillery.reporting.settings import ReportSettings
 from distillery.reporting.tables.latex import PACKAGES
 
 if TYPE_CHECKING:
-    from distillery.reporting.figures.model import ReportFigure
+    from distillery.reporting.figures.model import Caption
 
 FOLDER = "thesis"
 MAIN = "thesis.tex"
@@ -68,7 +68,7 @@ def expected(report: ReportSettings) -> list[str]:
 def write(
     report: ReportSettings,
     found: Iterable[str],
-    figures: Iterable[ReportFigure],
+    captions: Mapping[str, Caption],
     methods: str,
     folder: Path,
 ) -> Path:
@@ -77,7 +77,7 @@ def write(
     Args:
         report: the report's settings.
         found: its findings, in sentences.
-        figures: its figures.
+        captions: file of a figure or table -> its caption.
         methods: the appendix, as LaTeX.
         folder: the report's folder, which holds its tables and figures.
 
@@ -90,7 +90,7 @@ def write(
     parts = {
         MAIN: _main(report),
         FINDINGS: _findings(found),
-        RESULTS: _results(report, {figure.name: figure for figure in figures}),
+        RESULTS: _results(report, _figures(captions)),
         METHODS: methods,
     }
     (folder / FOLDER).mkdir(exist_ok=True)
@@ -117,33 +117,39 @@ def _findings(found: Iterable[str]) -> str:
     return f"\\begin{{itemize}}\n{items}\n\\end{{itemize}}\n" if items else "None.\n"
 
 
-def _results(report: ReportSettings, figures: Mapping[str, ReportFigure]) -> str:
+def _figures(captions: Mapping[str, Caption]) -> dict[str, Caption]:
+    """Return the captions of figures alone, by name."""
+    ours = files.figure_file("", "svg").partition(".")[0]
+    return {_name(file): said for file, said in captions.items() if file.startswith(ours)}
+
+
+def _results(report: ReportSettings, figures: Mapping[str, Caption]) -> str:
     """Return every table and figure, in sections, each figure behind the table of its name."""
     text, heading = ["% Every table and figure of the report."], ""
     tables = {_name(file) for file in files.expected(report) if file.endswith(".tex")}
-    illustrations = [figure for figure in figures.values() if figure.is_illustration]
+    illustrations = [name for name, caption in figures.items() if caption.is_illustration]
     for name in _names(report):
         parts = [rf"\input{{../tables/{name}}}"] if name in tables else []
         if name in figures and not figures[name].is_illustration:
-            parts.append(_figure(report, figures[name]))
+            parts.append(_figure(report, name, figures[name].text))
         if parts and _heading(report, name) != heading:
             heading = _heading(report, name)
             text.append(f"\\section{{{escaped(heading)}}}")
         text += parts
     if illustrations:
         text.append(f"\\section{{{_ILLUSTRATIONS}}}\nThey explain a method and show no result.")
-        text += [_figure(report, figure) for figure in illustrations]
+        text += [_figure(report, name, figures[name].text) for name in illustrations]
     return "\n\n".join(text) + "\n"
 
 
-def _figure(report: ReportSettings, figure: ReportFigure) -> str:
+def _figure(report: ReportSettings, name: str, caption: str) -> str:
     return "\n".join(
         [
             r"\begin{figure}[htbp]",
             r"\centering",
-            rf"\includegraphics{{{figure.name}}}",
-            rf"\caption{{{escaped(figure.caption)}}}",
-            rf"\label{{fig:{report.name}-{figure.name}}}",
+            rf"\includegraphics{{{name}}}",
+            rf"\caption{{{escaped(caption)}}}",
+            rf"\label{{fig:{report.name}-{name}}}",
             r"\end{figure}",
         ]
     )

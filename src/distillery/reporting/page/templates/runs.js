@@ -62,8 +62,8 @@
   const facts = (pairs) => make("dl", pairs.filter(([, content]) => content !== null && content !== undefined && content !== "")
     .flatMap(([name, content]) => [make("dt", name), make("dd", content instanceof Node ? content : String(content))]));
 
-  function curve(points) {
-    const [epochs, accuracies] = points;
+  function curve([place, ...accuracies]) {
+    const epochs = data.epochs[place];
     const [width, height, left, bottom] = [420, 180, 44, 28];
     const [low, high] = [Math.min(...accuracies), Math.max(...accuracies)];
     const [first, last] = [epochs[0], epochs.at(-1)];
