@@ -117,9 +117,10 @@ def of_params_file(record: logging.LogRecord) -> str | None:
     if not missing:
         return f"distillery: --configfile: {last}"
     file = Path(missing[1])
-    names = [path.name for path in file.parent.glob("*.y*ml")]
-    near = difflib.get_close_matches(file.name, names, n=1, cutoff=0.5)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
+    # By stem: that both end in .yaml makes no two names alike.
+    names = {path.stem: path.name for path in file.parent.glob("*.y*ml")}
+    near = difflib.get_close_matches(file.stem, names, n=1, cutoff=0.5)
+    hint = f"; did you mean '{names[near[0]]}'?" if near else ""
     return f"distillery: {file}: no such params file{hint}"
 
 

@@ -168,8 +168,8 @@ def test_wrong_calls_end_in_one_line_and_status_2(finished: Checkout) -> None:
     assert "Traceback" not in said
     said = finished.run("snakemake", "-n", "--config", "seeds=3", fails=True)
     assert "--config is not supported" in said
-    said = finished.run("distillery", "plan", "--params", "params/none.yaml", fails=True)
-    assert said.strip() == "distillery: params/none.yaml: no such params file"
+    said = finished.run("distillery", "plan", "--params", "params/zzz.yaml", fails=True)
+    assert said.strip() == "distillery: params/zzz.yaml: no such params file"
 
 
 def test_adopting_keeps_runs_after_a_harmless_edit(finished: Checkout) -> None:

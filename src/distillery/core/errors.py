@@ -6,7 +6,7 @@ import difflib
 import errno
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 # What the disk and the names of files, and not the code, are to blame for.
@@ -75,10 +75,16 @@ class UnknownName(UserError):
         super().__init__(f"unknown {kind} '{found}'{hint} (allowed: {', '.join(names)})")
 
     @staticmethod
-    def hint(found: str, names: Iterable[str]) -> str:
-        """Return the question for the nearest of the names; empty if none is near."""
-        close = _nearest(found, [*names])
-        return f"; did you mean '{close}'?" if close else ""
+    def hint(found: str, names: Iterable[str] | Mapping[str, str]) -> str:
+        """Return the question for the nearest of the names; empty if none is near.
+
+        Args:
+            found: what was typed.
+            names: what may have been meant, or that -> what the question shows of it.
+        """
+        shown = names if isinstance(names, Mapping) else {name: name for name in names}
+        close = _nearest(found, [*shown])
+        return f"; did you mean '{shown[close]}'?" if close else ""
 
 
 def _nearest(found: str, names: Sequence[str]) -> str | None:

@@ -54,9 +54,10 @@ def read_params(file: Path) -> bytes:
     Raises:
         UserError: it cannot be read; where there is none, the nearest name beside it is named.
     """
-    near = [path.name for path in file.parent.glob("*.y*ml")] if not file.exists() else []
-    if near:
-        raise UserError(f"{file}: no such params file{UnknownName.hint(file.name, near)}")
+    # By stem: that both end in .yaml makes no two names alike.
+    near = {path.stem: path.name for path in file.parent.glob("*.y*ml")}
+    if near and not file.exists():
+        raise UserError(f"{file}: no such params file{UnknownName.hint(file.stem, near)}")
     return read_regular(file, "params file")
 
 
