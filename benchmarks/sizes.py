@@ -13,7 +13,7 @@ import multiprocessing
 import os
 import resource
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -65,7 +65,11 @@ class Cost:
 
 def measure(quick: bool = False) -> list[Row]:
     """Return time and memory of each part, and how they grow to the largest size."""
-    found = costs(quick)
+    return rows_of(costs(10 if quick else 1))
+
+
+def rows_of(found: dict[str, dict[int, Cost]]) -> list[Row]:
+    """Return the table of what parts cost."""
     rows = []
     for part, by_size in found.items():
         *_, before, largest = by_size
@@ -100,9 +104,12 @@ def measure(quick: bool = False) -> list[Row]:
     return rows
 
 
-def costs(quick: bool) -> dict[str, dict[int, Cost]]:
-    """Return what each part costs, by the number of images."""
-    share = 10 if quick else 1
+def costs(share: int = 1) -> dict[str, dict[int, Cost]]:
+    """Return what each part costs, by the number of images.
+
+    Args:
+        share: leaves one image in so many.
+    """
     found: dict[str, dict[int, Cost]] = {}
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
@@ -120,7 +127,7 @@ def costs(quick: bool) -> dict[str, dict[int, Cost]]:
 
 def of_files(pictures: list[Path], folder: Path, images: int) -> Cost:
     """Return what ``prepare`` costs on a folder of so many JPEGs."""
-    image_folder(pictures, folder / "raw" / "pictures", images)
+    image_folder(pictures, folder / "raw" / "pictures", images, classes=2)
     return forked(partial(_prepare, folder))
 
 
@@ -280,29 +287,18 @@ def plot(found: dict[str, dict[int, Cost]], path: Path) -> None:
     write_atomically(path, drawn.getvalue())
 
 
-def _parts(rows: list[Row]) -> Iterator[tuple[str, int, Cost]]:
-    for row in rows:
-        part, _, size = row["label"].rpartition(", ")
-        if size.endswith(" images"):
-            count = int(size.removesuffix(" images").replace(",", ""))
-            yield part, count, Cost(row["value"], float(row.get("note", "0").split()[0]))
-
-
 def main() -> None:
     """Measure, and put the table into a document and the plot beside it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sizes", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a tenth of the images")
+    parser.add_argument("--share", type=int, default=1, help="one image in so many", metavar="N")
     parser.add_argument("document", type=Path)
     parser.add_argument("figure", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
     found_on = machine.described()
-    rows = measure(given.quick)
+    found = costs(given.share)
     title = (__doc__ or "").partition("\n")[0].rstrip(".")
-    table.put(given.document, table.Block("sizes", title, found_on, tuple(rows)))
-    found: dict[str, dict[int, Cost]] = {}
-    for part, size, cost in _parts(rows):
-        found.setdefault(part, {})[size] = cost
+    table.put(given.document, table.Block("sizes", title, found_on, tuple(rows_of(found))))
     plot(found, given.figure)
 
 

@@ -133,14 +133,10 @@ def test_every_stage_that_trains_does_so_in_four_processes(project: Project) -> 
             assert shared_out(project, run, 4) == [0] * 4
             out = project.data / ".scratch" / run.key / "out"
             assert 0 < json.loads((out / "metrics.json").read_text())["test_top1"] <= 100
-            produce(project.data, run, lambda work, out=out: copy(out, work.out))
+            # What the processes wrote is published as it lies there.
+            produce(project.data, run, lambda work: None)
         elif run.stage in ("prepare", "split", "embed"):
             project.make(planned, run)
-
-
-def copy(source: Path, target: Path) -> None:
-    for file in source.iterdir():
-        shutil.copy(file, target)
 
 
 def shared_out(project: Project, run: Run, processes: int) -> list[int | None]:
