@@ -257,7 +257,12 @@ def test_damaged_runs_are_found_by_verify_and_by_what_reads_them(
             twins = [damager.data / each.location / name for each in whole.planned.stage(stage)]
             damaged = damager.damage(file, twins)
             lines = damager.verified()
-            assert lines, (file, damaged.how)
+            if not lines:
+                # A manifest's key and checksums do not cover what it records of machine and time.
+                assert (file.name, damaged.how) == (MANIFEST, "flipped bit"), (file, damaged.how)
+                damaged.mend()
+                tally.count(f"{stage}: {damaged.how}", "not found, in the record of a manifest")
+                continue
             for line in lines:
                 # What was made of it has read something else, which is told of, too.
                 if "was made of other contents than" not in line:
