@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import inspect
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -139,7 +140,7 @@ def text(shown: Sequence[Entry]) -> str:
     options = [
         line
         for entry in shown
-        for line in ("", f"{entry.name}: {entry.source}", *_option_lines(entry.options))
+        for line in ("", *_source_lines(entry), *_option_lines(entry.options))
     ]
     return "\n".join([*overview, *options])
 
@@ -246,6 +247,10 @@ def _costs_of(cost: Cost | None) -> tuple[str, str, str, str]:
         f"{cost.step:.2f}",
         f"{cost.teacher:.2f}",
     )
+
+
+def _source_lines(entry: Entry) -> list[str]:
+    return textwrap.wrap(f"{entry.name}: {entry.source}", WIDTH, subsequent_indent="  ")
 
 
 def _option_lines(options: Iterable[Option]) -> list[str]:
