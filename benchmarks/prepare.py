@@ -25,12 +25,20 @@ from benchmarks.rows import Row, ratio_row
 from benchmarks.timing import in_turn, seconds
 from distillery.core.processes import present_cores
 from distillery.data import prepare
-from distillery.data.settings import Source
+from distillery.planning import loading
 from distillery.runs.produce import produce
 from distillery.runs.run import Run
 
 CLASSES, SIDE, DISTINCT = 7, 32, 3000
 TARGET = 0.8
+_PARAMS = """
+name: pictures
+title: Pictures
+data: {{source: image-folder, path: pictures, image_size: {side}, streamed: {streamed}}}
+teachers: {{t: {{arch: resnet8}}}}
+pairs: {{p: {{teacher: t, student: resnet8}}}}
+methods: {{ce: {{}}}}
+"""
 
 
 def measure(quick: bool = False) -> list[Row]:
@@ -40,8 +48,9 @@ def measure(quick: bool = False) -> list[Row]:
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         files = _image_folder(root / "raw" / "pictures", images)
+        run = run_of(root, SIDE, streamed=False)
         with _decoders(files, cores) as decode_all:
-            parts = {"bare": decode_all, "prepare": partial(_prepare, root)}
+            parts = {"bare": decode_all, "prepare": partial(_prepare, root, run)}
             times = in_turn({name: partial(seconds, part) for name, part in parts.items()}, rounds)
     bare, whole = times["bare"], times["prepare"]
     note = (
@@ -51,9 +60,15 @@ def measure(quick: bool = False) -> list[Row]:
     return [ratio_row("prepare / bare decoding", bare, whole, TARGET, note)]
 
 
-def _prepare(root: Path) -> None:
-    source = Source(source="image-folder", path="pictures", image_size=SIDE)
-    run = Run("prepare", "prepared", "pictures", source.model_dump(mode="json"), {}, "code")
+def run_of(data: Path, side: int, *, streamed: bool) -> Run:
+    """Return the run that prepares ``data/raw/pictures`` as squares of ``side`` pixels."""
+    params = data / "pictures.yaml"
+    params.write_text(_PARAMS.format(side=side, streamed=str(streamed).lower()), encoding="utf-8")
+    (run,) = loading.load(params, data).stage("prepare")
+    return run
+
+
+def _prepare(root: Path, run: Run) -> None:
     shutil.rmtree(produce(root, run, prepare.run))
 
 

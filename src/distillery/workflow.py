@@ -9,8 +9,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distillery.console.screen import Screen
 from distillery.console.view import REPORT_RULE, View
@@ -24,6 +25,10 @@ from distillery.reporting.thesis import document
 from distillery.runs.artifact import MANIFEST, Artifact, Finished, is_complete
 from distillery.runs.run import Run
 from distillery.runs.stages import STAGES, Stage
+
+if TYPE_CHECKING:
+    from distillery.costs.requests import Request
+    from distillery.costs.work import Works
 
 # Most short runs of a job on this machine, unless `--resources batch=N` says otherwise.
 LARGEST_BATCH = 24
@@ -145,9 +150,23 @@ class Graph:
         """Return Snakemake's priority of a stage's jobs: first what others wait for."""
         return len(self.stages) - self.stages.index(stage)
 
-    def memory(self, stage: Stage) -> Callable[[Any], int]:
-        """Return a function of the wildcards: the memory of a batch, in MiB."""
-        return lambda wildcards: stage.memory_mb * self._lanes(stage, wildcards)
+    def memory(self, stage: Stage, cores: int | None) -> Callable[[Any, int], int]:
+        """Return a function of wildcards and attempt: the memory of a batch, in MiB.
+
+        On other machines it comes from the sizes of data and networks. A job that is tried again
+        asks for more, in case there was too little.
+
+        Args:
+            stage: the stage of its runs.
+            cores: all cores; None where other machines have the jobs.
+        """
+
+        def of_batch(wildcards: Any, attempt: int) -> int:
+            runs = self._batch(wildcards).runs
+            each = stage.memory_mb if cores else max(self._request(run).memory_mb for run in runs)
+            return each * self._lanes(stage, wildcards) * attempt
+
+        return of_batch
 
     def gpu(self, stage: Stage) -> Callable[[Any], int]:
         """Return a function of the wildcards: the number of accelerators of a batch."""
@@ -158,12 +177,18 @@ class Graph:
 
         return of_batch
 
-    def runtime(self, stage: Stage) -> Callable[[Any], int]:
-        """Return a function of the wildcards: the time limit of a batch, in minutes."""
+    def runtime(self, stage: Stage, cores: int | None) -> Callable[[Any, int], int]:
+        """Return a function of wildcards and attempt: the time limit of a batch, in minutes.
 
-        def of_batch(wildcards: Any) -> int:
-            runs = len(self._batch(wildcards).runs)
-            return stage.runtime * math.ceil(runs / self._lanes(stage, wildcards))
+        Args:
+            stage: the stage of its runs.
+            cores: all cores; None where other machines have the jobs.
+        """
+
+        def of_batch(wildcards: Any, attempt: int) -> int:
+            runs = self._batch(wildcards).runs
+            each = stage.runtime if cores else max(self._request(run).minutes for run in runs)
+            return each * math.ceil(len(runs) / self._lanes(stage, wildcards)) * attempt
 
         return of_batch
 
@@ -228,6 +253,19 @@ class Graph:
     def _lanes(self, stage: Stage, wildcards: Any) -> int:
         runs = len(self._batch(wildcards).runs)
         return min(self.size.lanes, runs) if stage.trains else 1
+
+    def _request(self, run: Run) -> Request:
+        """Return what a run asks of other machines."""
+        from distillery.costs.requests import request
+
+        return request(run, self._works)
+
+    @cached_property
+    def _works(self) -> Works:
+        # Networks are built for it: only where their sizes are asked for.
+        from distillery.costs.work import Works
+
+        return Works(self.plan, Path(self.data))
 
     def _batch(self, wildcards: Any) -> Batch:
         return self._batches[wildcards.batch]

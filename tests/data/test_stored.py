@@ -102,7 +102,7 @@ def test_the_files_are_ordinary_ones(prepared: Make) -> None:
 def test_large_parts_are_streamed_by_themselves(
     prepared: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prepare, "_LARGEST_IN_MEMORY", 700 * 64)
+    monkeypatch.setattr(prepare, "LARGEST_IN_MEMORY", 700 * 64)
     artifact = prepared(source="digits")
     assert isinstance(load(artifact, "train").images, StoredImages)
     assert isinstance(load(artifact, "test").images, torch.Tensor)

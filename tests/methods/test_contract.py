@@ -302,7 +302,7 @@ def test_what_is_logged_is_shown_and_changes_nothing(name: str) -> None:
 @every_method
 def test_views_of_an_image_are_adjacent_and_the_first_is_the_image(name: str) -> None:
     method, images = build(name, {}), torch.rand(3, 3, 8, 8)
-    views = method.make_views(images, 0)
+    views = method.make_views(images, batch_of(torch.arange(3)))
     assert views.shape == (3 * method.n_views, 3, 8, 8)
     assert torch.equal(views[:: method.n_views], images)
 
@@ -315,7 +315,8 @@ def test_real_networks_learn(name: str) -> None:
         models.build(s.arch, num_classes=CLASSES)
         for s in (student_of(name, {}), teacher_of(name, {}))
     )
-    images, batch = method.make_views(torch.randn(6, 3, 8, 8), 0), batch_of(torch.arange(6))
+    batch = batch_of(torch.arange(6))
+    images = method.make_views(torch.randn(6, 3, 8, 8), batch)
     with torch.no_grad():
         target = run_network(teacher.eval(), images, method)
     parameters = [*student.parameters(), *method.parameters()]

@@ -51,7 +51,7 @@ def copies_of(images: Tensor) -> Tensor:
 
 def test_each_image_is_followed_by_its_three_turns() -> None:
     images = torch.randn(2, 3, 5, 5)
-    copies = sskd().make_views(images, 0)
+    copies = sskd().make_views(images, labelled(2))
     assert copies.shape == (8, 3, 5, 5)
     assert torch.equal(copies[::4], images)
     for quarters in range(4):
@@ -183,7 +183,7 @@ def test_the_head_learns_to_recognise_turned_copies() -> None:
     described = describe("resnet8", 4, 3, 8)
     method = sskd(described, described)
     with torch.no_grad():
-        outputs = teacher(method.make_views(torch.rand(8, 3, 8, 8), 0))
+        outputs = teacher(method.make_views(torch.rand(8, 3, 8, 8), labelled(8)))
     optimiser = torch.optim.Adam(method.teacher_head.parameters(), lr=0.01)
     values = []
     for _ in range(30):

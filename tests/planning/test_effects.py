@@ -27,6 +27,10 @@ def ablation(method: str, vary: Any, **of_entry: Any) -> dict[str, Any]:
         ),
         (entry("infonce", kd_temperature=2), "methods.infonce.kd_temperature: has no effect"),
         (
+            {"compute": {"sync_batchnorm": True}},
+            "compute.sync_batchnorm: has no effect: it does not count with processes: 1",
+        ),
+        (
             ablation("kd", {"kd_temperature": [1, 2, 4]}),
             "ablations.a.vary.kd_temperature: has no effect: there is no additional KD term",
         ),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +21,8 @@ pytestmark = [
         reason="needs `uv sync --extra slurm`",
     ),
 ]
+
+HEAVY = os.environ.get("DISTILLERY_SCALE") == "full"
 
 # Seconds until all jobs of a small experiment are through; the plugin looks every ten or so.
 PATIENCE = 420
@@ -72,14 +76,33 @@ def _is_training(logs: Path) -> bool:
 def test_results_are_those_of_this_machine_alone(one_node: Cluster, tmp_path: Path) -> None:
     """With GPUs asked for that are not there: scheduled as such, computed on the CPU."""
     here, there = (Checkout(tmp_path / name) for name in ("here", "there"))
-    here.snakemake()
-    there.run(*on_cluster())
+    here.snakemake("--", "students")
+    # Levels of the graph are what takes time on a cluster.
+    shutil.copytree(here.folder / "data" / "prepared", there.folder / "data" / "prepared")
+    there.run(*on_cluster("--", "students"))
     metrics = [
         {
             path.parent.name: path.read_text()
-            for path in (each.folder / "data" / "students").glob("*/metrics.json")
+            for path in (each.folder / "data").glob("[st]*/*/metrics.json")
         }
         for each in (here, there)
     ]
-    assert metrics[0]
+    assert len(metrics[0]) == 3
     assert metrics[0] == metrics[1]
+
+
+@pytest.mark.skipif(not HEAVY, reason="takes minutes: DISTILLERY_SCALE=full")
+def test_a_job_at_its_time_limit_goes_on_where_it_was(one_node: Cluster, tmp_path: Path) -> None:
+    """Slurm counts in minutes: a teacher of some takes more than one job."""
+    made = Checkout(tmp_path / "checkout")
+    made.write_params(
+        {"name": "digits", "training": {"epochs": 4000, "evaluate_every": 4000}, "methods": {}}
+    )
+    made.snakemake("--", "prepared")
+    limit = ("--set-resources", "train_teacher:runtime=1", "--retries", "12")
+    made.run(*on_cluster(*limit, "--", "teachers"))
+    assert "0 problems" in made.run("distillery", "verify")
+    (log,) = (made.folder / "logs" / "train-teacher").glob("*.log")
+    epochs = [line.split()[1] for line in log.read_text().splitlines() if "train " in line]
+    assert len(epochs) == len(set(epochs)) == 4000, "no epoch is computed twice"
+    assert one_node.jobs("TIMEOUT")

@@ -93,6 +93,22 @@ def test_every_first_stage_lowers_its_loss(name: str) -> None:
     assert first.logits is None
 
 
+@pytest.mark.parametrize(("name", "with_heads"), [("reviewkd", True), ("semckd", False)])
+def test_synchronised_normalisation_keeps_names_and_answers(name: str, with_heads: bool) -> None:
+    """A method that couples the batch has all of it already."""
+    distiller, _ = distilled_with(name)
+    expected = copy.deepcopy(distiller.state_dict())
+    images = torch.rand(3, 3, SIDE, SIDE)
+    answer = distiller.student.eval()(images).logits
+    distiller.synchronise_batchnorm()
+    assert distiller.state_dict().keys() == expected.keys()
+    assert torch.equal(distiller.student.eval()(images).logits, answer)
+    for module, changed in ((distiller.student, True), (distiller.methods, with_heads)):
+        kinds = {type(part).__name__ for part in module.modules()}
+        assert ("SyncBatchNorm" in kinds) == changed
+        assert ("BatchNorm2d" in kinds) != changed
+
+
 def test_a_step_is_forward_backward_and_update() -> None:
     distiller, _ = distilled_with("ce")
     twin = copy.deepcopy(distiller)

@@ -134,6 +134,36 @@ def test_evaluations_ask_for_what_their_protocol_says(project: Project) -> None:
     assert {planned.threads(stage, None)(of(run)) for run in planned.plan.stage("evaluate")} == {1}
 
 
+def test_jobs_of_other_machines_ask_by_size_and_for_more_when_tried_again(
+    project: Project,
+) -> None:
+    """What is known of the digits is their number; a network of 11 million weights takes more."""
+    asked = {}
+    for student in ("resnet8", "imagenet_resnet18"):
+        changes = {"!pairs": {"p": {"teacher": "t", "student": student}}}
+        planned = Graph(project.plan(changes), str(project.data), Size(1))
+        stage, wildcards = STAGES["train-student"], of(planned.plan.stage("train-student")[0])
+        memory, runtime = planned.memory(stage, None), planned.runtime(stage, None)
+        asked[student] = memory(wildcards, 1), runtime(wildcards, 1)
+        assert memory(wildcards, 3) == 3 * memory(wildcards, 1)
+        assert runtime(wildcards, 2) == 2 * runtime(wildcards, 1)
+        assert runtime(wildcards, 1) < stage.runtime
+    small, large = asked["resnet8"], asked["imagenet_resnet18"]
+    assert large[0] > small[0] + 6 * 4 * 11e6 / 2**20 - 1
+    assert large[1] >= small[1]
+
+
+def test_jobs_ask_for_more_with_more_images(project: Project) -> None:
+    stage, asked = STAGES["train-student"], []
+    for data in ({"source": "cifar10"}, {"source": "cinic10"}):
+        changes = {"!data": data, "training": {"epochs": 60}}
+        planned = Graph(project.plan(changes), str(project.data), Size(1))
+        wildcards = of(planned.plan.stage(stage.name)[0])
+        ask = planned.memory(stage, None), planned.runtime(stage, None)
+        asked.append([each(wildcards, 1) for each in ask])
+    assert all(few < many for few, many in zip(*asked, strict=True))
+
+
 def test_lanes_take_threads_and_memory_as_several_runs_do(project: Project) -> None:
     """And are no more than there are runs, or cores."""
     changes = {"!methods": {"ce": {}}, "seeds": [0, 1, 2], "compute": {"threads": 2}}
@@ -142,8 +172,8 @@ def test_lanes_take_threads_and_memory_as_several_runs_do(project: Project) -> N
     (batch,) = batches_of(planned.plan.stage(stage.name), planned.size)
     wildcards = SimpleNamespace(batch=batch.name)
     assert planned.threads(stage, CORES)(wildcards) == 3 * 2
-    assert planned.memory(stage)(wildcards) == 3 * stage.memory_mb
-    assert planned.runtime(stage)(wildcards) == stage.runtime
+    assert planned.memory(stage, CORES)(wildcards, 1) == 3 * stage.memory_mb
+    assert planned.runtime(stage, CORES)(wildcards, 1) == stage.runtime
     assert [planned.lanes(stage)(wildcards, threads) for threads in (1, 2, 5, 6)] == [1, 1, 2, 3]
     evaluated = STAGES["evaluate"]
     for each in batches_of(planned.plan.stage("evaluate"), planned.size):

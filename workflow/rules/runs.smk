@@ -19,8 +19,8 @@ for stage in GRAPH.stages:
         threads: GRAPH.threads(stage, CORES)
         resources:
             gpu=GRAPH.gpu(stage),
-            mem_mb=GRAPH.memory(stage),
-            runtime=GRAPH.runtime(stage),
+            mem_mb=GRAPH.memory(stage, CORES),
+            runtime=GRAPH.runtime(stage, CORES),
         params:
             file=PARAMS,
             runs=GRAPH.runs,

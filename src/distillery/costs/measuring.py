@@ -199,7 +199,8 @@ class _Step:
 
     def teach_alone(self) -> None:
         """Get the teachers' outputs for a batch."""
-        self._teach(self.distiller.method.make_views(self._item.images, 0), self._item)
+        item = self._item
+        self._teach(self.distiller.method.make_views(item.images, item.batch), item)
 
     def _teach(self, images: Tensor, item: Item) -> Sequence[Outputs]:
         if self._live:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _GROUP_ROWS = 4096
 _GROUP_BYTES = 2**26
-_LARGEST_IN_MEMORY = 2**32
+LARGEST_IN_MEMORY = 2**32
 # Starting a process takes as long as decoding some tens of images.
 _IMAGES_A_PROCESS = 512
 
@@ -130,7 +130,7 @@ class _Form:
     def is_streamed(self, images: int) -> bool:
         """Tell whether a part of so many images is to be streamed."""
         if self.streamed is None:
-            return images * math.prod(self.shape) > _LARGEST_IN_MEMORY
+            return images * math.prod(self.shape) > LARGEST_IN_MEMORY
         return self.streamed
 
     def applied(self, image: np.ndarray, name: str) -> np.ndarray:

@@ -61,7 +61,7 @@ class RepeatedStep:
         self.images = images
         self.batch = batch
         self._teach = teach
-        self._views = distiller.method.make_views(images, 0)
+        self._views = distiller.method.make_views(images, batch)
         self._clip = self._clipping(training.clip_norm)
         # The networks stay as they are, and the work is the same.
         self.optimizer = new_optimizer(distiller.parameters(), training, lr=0.0)

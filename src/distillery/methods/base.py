@@ -220,10 +220,11 @@ class Method(nn.Module):
     def after_step(self) -> None:
         """Update state that must not change between forward and backward (memory banks)."""
 
-    def make_views(self, images: Tensor, step: int) -> Tensor:
+    def make_views(self, images: Tensor, batch: Batch) -> Tensor:
         """Return ``n_views`` versions of each image, (B, C, H, W) -> (B * n_views, C, H, W).
 
-        ``step`` counts the optimiser steps before, for draws that every step has of its own.
+        What is drawn depends on the step and on the positions of the images in ``batch``, not on
+        their order: several processes then draw what one does.
 
         The versions of one image are adjacent and the unchanged one comes first: outputs then have
         B * n_views rows, and the trainer takes cross-entropy and KD on every ``n_views``-th row.

@@ -66,16 +66,20 @@ class MLKD(Method):
     mean: Tensor
     std: Tensor
 
-    def make_views(self, images: Tensor, step: int) -> Tensor:
+    def make_views(self, images: Tensor, batch: Batch) -> Tensor:
         """Return each image as it is and augmented, (B, C, H, W) -> (2 B, C, H, W)."""
         from torchvision.transforms import v2
 
         augment = v2.RandAugment(num_ops=2, magnitude=10)
         pixels = ((images * self.std + self.mean) * 255).round().clamp(0, 255).to(torch.uint8)
         # Of the CPU's generator alone, from which torchvision draws.
+        strong = torch.empty_like(pixels)
         with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed_for(self._seed, "strong-view", step))
-            strong = torch.stack([augment(each) for each in pixels])
+            # Each image has draws of its own, whichever process has it.
+            for row, position in enumerate(batch.position.tolist()):
+                seed = seed_for(self._seed, "strong-view", batch.step, position)
+                torch.default_generator.manual_seed(seed)
+                strong[row] = augment(pixels[row])
         strong = (strong.to(images.dtype) / 255 - self.mean) / self.std
         return torch.stack([images, strong], dim=1).flatten(0, 1)
 

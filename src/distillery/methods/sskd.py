@@ -84,7 +84,7 @@ class SSKD(Method):
         self.student_head = _head(context.student.embedding_dim)
         self.teacher_head = _head(context.teacher.embedding_dim)
 
-    def make_views(self, images: Tensor, step: int) -> Tensor:
+    def make_views(self, images: Tensor, batch: Batch) -> Tensor:
         """Return each image upright and turned by 90, 180 and 270 degrees, (4 B, C, H, H)."""
         views = [images.rot90(quarters, (2, 3)) for quarters in range(self.n_views)]
         return torch.stack(views, dim=1).flatten(0, 1)

@@ -126,6 +126,9 @@ Idle = Iterator[tuple[KeyPath, str, str]]
 
 def _idle(experiment: Experiment, runs: Runs, students: Sequence[Student]) -> Idle:
     yield from _in_training_and_data(experiment, runs, students)
+    for name in experiment.compute.model_fields_set:
+        if why := why_idle_in(experiment.compute, name):
+            yield ("compute",), name, why
     for id_, teacher in experiment.teachers.items():
         yield from _in_teacher(runs, id_, teacher)
     yield from _in_methods(experiment, students)

@@ -92,6 +92,15 @@ class Distiller(nn.Module):
         """
         self._run_student = torch.compile(run_network, dynamic=False)
 
+    def synchronise_batchnorm(self) -> None:
+        """Normalise by the whole batch of all processes from now on; names in the state stay.
+
+        A method that couples the batch sees all of it in every process as it is.
+        """
+        concerned = [self.student, *([] if self.method.couples_batch else self.methods)]
+        for module in concerned:
+            nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
+
     @property
     def method(self) -> Method:
         """The first copy of the method: what it says of itself, all copies say."""

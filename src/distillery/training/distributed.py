@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from distillery.core import errors
 from distillery.core.devices import lease_for_children
-from distillery.core.errors import DistilleryError, Interrupted
+from distillery.core.errors import DistilleryError, Interrupted, UserError
 from distillery.core.files import write_atomically
 from distillery.core.locks import wait_for_lock
 from distillery.core.processes import end_with_parent
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 TASK = "task.json"
 RECORD = "record.json"
 FAILURE = "failure.json"
+# What torch's agent reads, too.
+_NODES = "PET_NNODES"
 
 
 class _AllGather(torch.autograd.Function):
@@ -112,8 +114,9 @@ def launched(work: Workspace, processes: int) -> bool:
         )
     )
     environment = {**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    nodes = _nodes(processes)
     if torch.cuda.is_available():
-        environment["CUDA_VISIBLE_DEVICES"] = lease_for_children(processes)
+        environment["CUDA_VISIBLE_DEVICES"] = lease_for_children(processes // nodes)
     status, asked_to_stop = _supervise(
         [sys.executable, "-m", __name__, str(work.scratch), str(processes)],
         environment,
@@ -130,6 +133,20 @@ def launched(work: Workspace, processes: int) -> bool:
     return True
 
 
+def _nodes(processes: int) -> int:
+    """Return the number of nodes that share the processes.
+
+    Raises:
+        UserError: it is no number by which they can be divided.
+    """
+    given = os.environ.get(_NODES, "1")
+    if not given.isdecimal() or not int(given) or processes % int(given):
+        raise UserError(
+            f"{_NODES}={given}: compute.processes ({processes}) must be a multiple of the nodes"
+        )
+    return int(given)
+
+
 def report_failure(scratch: Path, error: DistilleryError) -> None:
     """Leave an error of a worker for ``launched`` to raise."""
     told = {"kind": type(error).__name__, "message": str(error)}
@@ -137,9 +154,11 @@ def report_failure(scratch: Path, error: DistilleryError) -> None:
 
 
 def main(scratch: Path, processes: int) -> None:
-    """Start the workers of a run and wait for them.
+    """Start the workers of a run on this node and wait for them.
 
-    The lock is this process' own: it outlives the run that asked for it, as long as the workers.
+    On several nodes, as torch's own variables PET_NNODES, PET_NODE_RANK and PET_MASTER_ADDR say,
+    they are this node's share. The lock is this process' own: it outlives the run that asked for
+    it, as long as the workers.
     """
     end_with_parent()
     told = "processes of an earlier start of this run are not through; waiting for them"
@@ -148,7 +167,10 @@ def main(scratch: Path, processes: int) -> None:
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-    arguments = ["--standalone", f"--nproc-per-node={processes}"]
+    nodes = _nodes(processes)
+    arguments = [f"--nproc-per-node={processes // nodes}"]
+    if nodes == 1:
+        arguments.append("--standalone")
     try:
         with lock:
             run.main([*arguments, "-m", "distillery.training.worker", str(scratch)])

@@ -13,7 +13,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from distillery.core.errors import Diverged, Interrupted
+from distillery.core.errors import DamagedArtifact, Diverged, Interrupted
 from distillery.core.progress import Progress
 from distillery.core.randomness import seed_for
 from distillery.core.signals import on_request_to_end
@@ -93,6 +93,7 @@ class Loop:
         saved = checkpoint.load(self.scratch)
         if saved:
             self.state = TrainingState(**saved["state"])
+            self._check_processes()
             if self.accelerator.process_index:
                 self.state.sums = self.state.other_sums[self.accelerator.process_index - 1]
             self.distiller.load_state_dict(saved["model"])
@@ -109,6 +110,19 @@ class Loop:
                 self.state.phase, self.state.epoch = number + 1, 0
         self.state.seconds = time.monotonic() - self._started_at
         return self.state
+
+    def _check_processes(self) -> None:
+        """Refuse a checkpoint of another number of processes, each of which kept its own sums.
+
+        Raises:
+            DamagedArtifact: it is one.
+        """
+        saved, present = 1 + len(self.state.other_sums), self.accelerator.num_processes
+        if saved != present:
+            raise DamagedArtifact(
+                f"{self.scratch}: the checkpoint is one of {saved} processes, and this run has "
+                f"{present}; delete the folder to begin this run again"
+            )
 
     def _phases(self) -> list[Phase]:
         """Return the method's own first stage, if it has one, and the distillation proper."""

@@ -16,7 +16,7 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 
 from distillery.core import devices
-from distillery.core.errors import DistilleryError
+from distillery.core.errors import DistilleryError, UserError
 from distillery.core.randomness import seed_for
 from distillery.data.prepared import DataSetInfo, ImageSet, load, load_training
 from distillery.data.settings import Split
@@ -132,6 +132,8 @@ class TrainingRun:
         augmentation, views = settings.augmentation, settings.views
         for module in (distiller, *teachers):
             module.to(accelerator.device).to(memory_format=torch.channels_last)
+        if settings.compute.sync_batchnorm:
+            distiller.synchronise_batchnorm()
         if settings.compute.compile:
             distiller.compile_student()
         loader = ViewLoader(
@@ -215,6 +217,11 @@ class TrainingRun:
 
 def _accelerator(compute: Compute) -> Accelerator:
     on_gpu = torch.cuda.is_available()
+    if compute.sync_batchnorm and not on_gpu:
+        raise UserError(
+            "compute.sync_batchnorm: torch synchronises batch normalisation on accelerators alone, "
+            "and this machine shows none; leave it out"
+        )
     if on_gpu and not distributed.is_worker():
         torch.cuda.set_device(devices.lease_one())
     # Newer releases of torch have another name for it, older ones do not know that.

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from distillery.core.conditions import NotWith
 from distillery.core.settings import FrozenModel
 from distillery.data.settings import Augmentation
 from distillery.embeddings.settings import ViewOrder
@@ -97,6 +98,9 @@ class Compute(FrozenModel):
     """Mixed precision of the networks; losses are always computed in single precision."""
     processes: int = Field(default=1, ge=1, le=64)
     """Number of processes that share each batch."""
+    sync_batchnorm: Annotated[bool, NotWith("processes", 1)] = False
+    """Whether batch normalisation sees the whole batch of all processes, which takes accelerators;
+    otherwise each process normalises its part."""
     threads: int = Field(default=1, ge=1, le=256)
     """CPU threads of each process; sums depend on it in the last digits."""
     compile: bool = False

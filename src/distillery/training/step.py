@@ -40,7 +40,7 @@ def training_step(
         clip: scales down the gradients that ``backward`` has left.
         pretraining: whether it is a step of the method's own first stage.
     """
-    views = distiller.method.make_views(images, batch.step)
+    views = distiller.method.make_views(images, batch)
     output: StepOutput = (model or distiller)(views, teach(views), batch, pretraining=pretraining)
     backward(output.loss)
     if clip:
