@@ -16,7 +16,6 @@ from distillery.core.signals import ending_at_once
 from distillery.steering import commands as steering
 from distillery.steering.arguments import (
     DEFAULT_DATA,
-    DEFAULT_LOGS,
     DEFAULT_PARAMS,
     AsJson,
     Data,
@@ -121,7 +120,6 @@ def report(
     complete: Annotated[
         bool, typer.Option("--complete", help="Refuse gaps, as for a final version.")
     ] = False,
-    logs: Annotated[Path, typer.Option(help="Folder of logs, for reasons.")] = DEFAULT_LOGS,
 ) -> None:
     """Build tables, figures and the page from the results that are there.
 
@@ -129,14 +127,14 @@ def report(
     """
     from distillery.planning import loading
     from distillery.reporting.page import publish
-    from distillery.runs.artifact import Finished
     from distillery.runs.stages import execute
 
     planned = loading.load(params, data)
-    if not complete and planned.collected not in Finished(data):
+    pending = {run.location for run in planned.pending(data)}
+    if not complete and planned.collected in pending:
         from distillery.planning.partial import partial_plan
 
-        planned = partial_plan(params, planned, data, logs)
+        planned = partial_plan(params, planned, data)
         execute(data, planned.runs[planned.collected])
         for gap in planned.report.gaps:
             print(f"missing: {gap}")
@@ -253,12 +251,14 @@ def plan(
     from distillery.runs.artifact import Finished, is_complete
 
     planned, finished = loading.load(params, data), Finished(data)
+    outdated = planned.outdated(data)
     runs = [
         {
             "stage": run.stage,
             "run": path.relative_to(data).as_posix(),
             "key": run.key,
-            "done": is_complete(path),
+            "done": is_complete(path) and run.location not in outdated,
+            "outdated": is_complete(path) and run.location in outdated,
         }
         for run in planned.runs.values()
         for path in [finished.path(run.location)]
@@ -271,6 +271,9 @@ def plan(
         print(f"{'done' if run['done'] else 'to do':6} {run['stage']:14} {run['run']}")
     for note in planned.notes:
         print(f"note: {note}")
+    old = sum(bool(run["outdated"]) for run in runs)
+    if old:
+        print(f"note: {old} of those to do are there, but what they were made of has changed since")
     done = sum(bool(run["done"]) for run in runs)
     print(f"{len(runs)} runs, {done} done, {len(runs) - done} to do")
 

@@ -93,7 +93,8 @@ def results(params: str | Path, data: str | Path = "data") -> pd.DataFrame:
     """Return the networks of an experiment, a row for each in the order of its tables.
 
     Columns are those of ``tables/runs.csv`` in its report: names, metrics, ``<protocol>/<metric>``,
-    costs, and each setting by its dotted name. What has not been computed is missing.
+    costs, and each setting by its dotted name. What has not been computed is missing, and so is
+    what was made of inputs that have been made again since.
 
     Args:
         params: the params file.
@@ -109,10 +110,11 @@ def results(params: str | Path, data: str | Path = "data") -> pd.DataFrame:
     from distillery.reporting.results.settings import with_settings
 
     plan, finished = loading.load(Path(params), Path(data)), Finished(Path(data))
+    missing = {run.location for run in plan.pending(Path(data))}
     inputs = {
         location: Artifact(finished.path(location))
         for row in plan.rows
         for location in (row.run, *row.evaluations.values())
-        if location in finished
+        if location not in missing
     }
     return with_settings(pd.DataFrame([tidy(row, inputs) for row in plan.rows]))

@@ -22,7 +22,7 @@ from distillery.planning.plan import Plan
 from distillery.reporting import files
 from distillery.reporting.page import publish
 from distillery.reporting.thesis import document
-from distillery.runs.artifact import MANIFEST, Finished
+from distillery.runs.artifact import MANIFEST, Artifact, Finished, is_complete
 from distillery.runs.run import Run
 from distillery.runs.stages import STAGES, Stage
 
@@ -59,10 +59,23 @@ class Graph:
         self._missing = {run.location for run in planned.pending(Path(data))}
 
     def forget_outdated(self) -> None:
-        """Remove the markers of batches of which a run is missing, as when one was deleted."""
+        """Remove the markers of batches of which a run is missing, as when one was deleted.
+
+        And that of a report whose results have been collected anew since, or are going to be.
+        """
         for batch in self._batches.values():
             if self._to_do(batch):
                 Path(self._marker(batch)).unlink(missing_ok=True)
+        marker, collected = Path(self.report_marker()), self._finished.path(self.plan.collected)
+        if marker.exists() and is_complete(collected) and not self._shows(collected):
+            marker.unlink()
+
+    def _shows(self, collected: Path) -> bool:
+        """Tell whether the report is that of these results, which are to stay."""
+        settings, key = self.plan.report, self.plan.report_key
+        return self.plan.collected not in self._missing and publish.is_of(
+            Path(self.data), settings.folder, key, Artifact(collected)
+        )
 
     def results(self, folder: str | None = None) -> list[str]:
         """Return what stands for every run, or for those in one folder of ``data/``."""
@@ -86,8 +99,13 @@ class Graph:
         return of_batch
 
     def runs(self, wildcards: Any) -> list[str]:
-        """Return the names of the runs that a batch has to compute."""
-        return [run.name for run in self.to_do(wildcards.batch)]
+        """Return the names of the runs that a batch has to compute.
+
+        A job on another machine may find that none is: it was planned since what it reads was to be
+        made again, and that has come out as before. It names them all, which costs nothing.
+        """
+        batch = self._batch(wildcards)
+        return [run.name for run in self._to_do(batch) or batch.runs]
 
     def to_do(self, batch: str) -> list[Run]:
         """Return the runs that a batch has to compute."""

@@ -6,8 +6,11 @@ import ``distillery`` itself, since the Snakefile decides whose sources are used
 
 from __future__ import annotations
 
+import difflib
 import logging
+import re
 import sys
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
@@ -21,6 +24,9 @@ class View(Protocol):
     def show(self, record: logging.LogRecord) -> bool:
         """Show a record in an own way; False: Snakemake's way is right for it."""
 
+    def notice(self, record: logging.LogRecord) -> None:
+        """Take notice of a record that Snakemake shows in its own way."""
+
     def close(self) -> None:
         """Say how it ended."""
 
@@ -32,6 +38,7 @@ class LogHandler(LogHandlerBase):
         stream = sys.stdout if self.common_settings.stdout else sys.stderr
         self.own = ColorizingTextHandler(self.common_settings.nocolor, stream)
         self.view: View | None = None
+        self.listener: View | None = None
         sys.excepthook = _without_traceback
 
     @property
@@ -41,8 +48,10 @@ class LogHandler(LogHandlerBase):
         return bool(asked.verbose or asked.printshellcmds or asked.debug_dag or asked.quiet)
 
     def attach(self, view: View) -> bool:
-        """Let a view show what comes from now on; False: details were asked for."""
-        if not self.is_detailed:
+        """Let a view show what comes from now on; False: details were asked for, it only hears."""
+        if self.is_detailed:
+            self.listener = view
+        else:
             self.view = view
         return self.view is view
 
@@ -50,6 +59,12 @@ class LogHandler(LogHandlerBase):
         """Show a record."""
         try:
             if self.view is not None and self.view.show(record):
+                return
+            if self.listener is not None:
+                self.listener.notice(record)
+            line = of_params_file(record)
+            if line:
+                print(line, file=self.own.stream, flush=True)
                 return
             self.own.setFormatter(self.formatter)
             self.own.emit(record)
@@ -87,6 +102,25 @@ class LogHandler(LogHandlerBase):
     def needs_rulegraph(self) -> bool:
         """It draws no graph."""
         return False
+
+
+def of_params_file(record: logging.LogRecord) -> str | None:
+    """Return what to say instead of the traceback when the file of ``--configfile`` is unreadable.
+
+    Snakemake reads it itself, before the Snakefile; None if the record is about something else.
+    """
+    said = record.getMessage()
+    if "load_configfile" not in said:
+        return None
+    *_, last = filter(None, map(str.strip, said.splitlines()))
+    missing = re.fullmatch(r"FileNotFoundError: .*: '(.+)'", last)
+    if not missing:
+        return f"distillery: --configfile: {last}"
+    file = Path(missing[1])
+    names = [path.name for path in file.parent.glob("*.y*ml")]
+    near = difflib.get_close_matches(file.name, names, n=1, cutoff=0.5)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    return f"distillery: {file}: no such params file{hint}"
 
 
 def _without_traceback(

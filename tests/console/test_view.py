@@ -6,17 +6,22 @@ import io
 import json
 import logging
 import os
+import re
+import shutil
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
 import pytest
+from snakemake.common.configfile import load_configfile
 
 from distillery.console.screen import Screen
 from distillery.console.view import View
 from distillery.planning.plan import Plan
 from distillery.reporting.settings import ReportSettings
 from distillery.runs.run import Run
+from snakemake_logger_plugin_distillery import of_params_file
 
 CALLED = "RuleException:\nCalledProcessError in file Snakefile, line 1"
 FINAL = "Exiting because a job execution failed. Look below for error messages"
@@ -109,8 +114,40 @@ def test_each_finished_run_has_a_line_with_its_result(call: Call) -> None:
         ["train-student", STUDENTS[2].name, "test", "top-1", "70.25", "%", "12.3", "s"],
         ["evaluate", TEST.name, "12.3", "s"],
     ]
-    assert lines[5].startswith("made 4 runs in 0.0 s: 3 train-student, 1 evaluate")
+    assert re.fullmatch(r"made 4 runs in [\d.]+ s: 3 train-student, 1 evaluate", lines[5])
     assert lines[6:] == ["report: reports/mine/index.html"]
+
+
+def test_an_outdated_run_is_said_to_be_made_when_it_is_replaced(call: Call) -> None:
+    """The manifest of the old one is there all the time; that of another is not replaced."""
+    for student in STUDENTS[:2]:
+        call.makes(student, test_top1=40.0)
+    call.view.begin(["students"], wants_report=False)
+    call.starts(1, "students")
+    shutil.rmtree(call.data / STUDENTS[0].location)
+    call.makes(STUDENTS[0], test_top1=50.0)
+    call.view._look()
+    assert call.stream.getvalue().count("test top-1") == 1
+    call.makes(STUDENTS[2], test_top1=70.0)
+    call.says("job_finished", job_id=1)
+    lines = call.shown()
+    assert [line.split()[4] for line in lines[1:4]] == ["50.00", "40.00", "70.00"]
+    assert lines[4].startswith("made 3 runs")
+
+
+def test_runs_that_have_become_outdated_are_announced(call: Call) -> None:
+    call.view.begin(["students"], wants_report=False)
+    call.starts(1, "students")
+    call.makes(STUDENTS[1], test_top1=50.0)
+    manifest = call.data / STUDENTS[1].location / "manifest.json"
+    files = {"metrics.json": {"sha256": "0", "size": 1}}
+    manifest.write_text(json.dumps({"files": files, "record": {"wall_seconds": 1.0}}))
+    call.makes(TEST)
+    record = {"inputs": {STUDENTS[1].location: "what was there before"}}
+    (call.data / TEST.location / "manifest.json").write_text(json.dumps({"record": record}))
+    call.says("job_finished", job_id=1)
+    said = "1 run had read other contents of what was made now: the next call makes it again"
+    assert said in call.shown()
 
 
 def test_what_failed_is_said_with_the_last_line_of_its_log(call: Call) -> None:
@@ -169,6 +206,37 @@ def test_ctrl_c_ends_in_one_line(call: Call) -> None:
     *_, run_line, last = call.shown()
     assert STUDENTS[0].name in run_line
     assert last == "stopped: 1 of 3 runs made; the next call goes on from there"
+
+
+def test_ctrl_c_is_noticed_where_snakemakes_own_view_is_shown(call: Call) -> None:
+    """So that no report is made of what is there, which takes a while."""
+    for text in ("Select jobs to execute...", "Terminating processes on user request, this"):
+        assert not call.view.is_stopping
+        call.view.notice(logging.LogRecord("snakemake", 20, "", 0, text, None, None))
+    assert call.view.is_stopping
+    assert call.stream.getvalue() == ""
+
+
+def test_a_wrong_params_file_costs_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Snakemake tells of it, which reads the file before the Snakefile."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params").mkdir()
+    (tmp_path / "params" / "digits.yaml").touch()
+
+    def told(file: str) -> str | None:
+        with pytest.raises((OSError, ValueError)) as error:
+            load_configfile(file)
+        text = "".join(traceback.format_exception(error.value))
+        return of_params_file(logging.LogRecord("snakemake", 40, "", 0, text, None, None))
+
+    line = "distillery: params/digit.yaml: no such params file; did you mean 'digits.yaml'?"
+    assert told("params/digit.yaml") == line
+    assert told("else/digit.yaml") == "distillery: else/digit.yaml: no such params file"
+    assert str(told("params")).startswith("distillery: --configfile: IsADirectoryError")
+    other = logging.LogRecord("snakemake", 40, "", 0, "FileNotFoundError: no 'x'", None, None)
+    assert of_params_file(other) is None
 
 
 def test_what_snakemake_itself_has_to_say_is_left_to_it(call: Call) -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from project import Project, photos
 
+from distillery.core.errors import UserError
+from distillery.costs import commands
 from distillery.costs.disk import bytes_of, cache_bytes
 from distillery.costs.estimate import Estimate, estimate
-from distillery.costs.machine import Machine
+from distillery.costs.machine import Machine, here
 from distillery.costs.measuring import MethodCost
 from distillery.costs.prediction import forward_flops_of
 from distillery.costs.rates import Rates, inference_name, keep, kept_here, step_name
@@ -115,6 +117,28 @@ def test_another_precision_has_its_own_rate(project: Project) -> None:
     half = estimate(works, project.data, rates(training=training), precision="bf16")
     saved = single.stages["train-teacher"].seconds - half.stages["train-teacher"].seconds
     assert saved == pytest.approx(SHOWN / TRAINING / 2)
+
+
+def test_what_was_measured_in_one_precision_alone_serves_for_all(project: Project) -> None:
+    planned = project.plan({"methods": {"kd": {}}})
+    bf16 = {f"{RESNET8}, batch 32, bf16": TRAINING}
+    only_bf16, only_single = (
+        estimated(project, planned, training=training, inference={})
+        for training in (bf16, {f"{RESNET8}, batch 32, no": TRAINING})
+    )
+    assert only_bf16.seconds == pytest.approx(only_single.seconds)
+    assert only_bf16.by_flops == (str(RESNET8),)
+    with pytest.raises(UserError, match="no step of these networks was measured"):
+        estimated(project, planned, training={}, inference={})
+
+
+def test_measurements_of_other_networks_alone_are_not_used(project: Project) -> None:
+    planned = project.plan({"methods": {"kd": {}}})
+    keep(rates(machine=here(), training={"resnet20 of others, batch 64, no": 1.0}), project.data)
+    found = commands.estimated(project.folder / "tiny.yaml", project.data)
+    assert found.estimate.seconds > 0
+    assert f"images/s of {RESNET8}, batch 32, no" in found.basis
+    assert planned.name == found.name
 
 
 def test_gpu_hours_need_a_measurement_on_a_gpu(project: Project) -> None:

@@ -108,7 +108,7 @@ def test_a_pinned_checksum_is_compared(folder: Path, data_root: Path) -> None:
 
     def found(path: Path, sha256: str) -> str | None:
         source = Source(source="image-folder", path=path.name, sha256=sha256)
-        return contents_of(source, path, data_root)
+        return contents_of(source.whereabouts, path, data_root)
 
     assert found(archive, digest) == digest
     with pytest.raises(UserError, match=f"set.tar.gz: its sha256 is {digest} instead of 000"):
@@ -126,7 +126,7 @@ def test_what_its_authors_publish_has_no_digest_of_its_own(
         "distillery.data.sources.svhn.published",
         lambda: {"train_32x32.mat": "f97c5d29941bfb1b2fdab0874906ab82"},
     )
-    source = Source(source="svhn")
+    source = Source(source="svhn").whereabouts
     assert contents_of(source, path, data_root) is None
     (path / "train_32x32.mat").write_bytes(b"two")
     assert contents_of(source, path, data_root) == digest_of(path, data_root)

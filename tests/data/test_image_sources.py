@@ -120,6 +120,15 @@ def test_an_undecodable_image_is_named(prepared: Prepare, data_root: Path, folde
     assert message.startswith(f"{archive}:pets/test/cat/0001.png: not a readable image (")
 
 
+def test_one_look_finds_all_undecodable_images(prepared: Prepare, folder: Path) -> None:
+    first, *others = sorted((folder / "train" / "cat").iterdir())[:3]
+    for bad in (first, *others):
+        bad.write_bytes(b"rubbish")
+    message = failure(prepared, source="image-folder", path="pets")
+    names = ", ".join(map(str, others))
+    assert message == f"{first}: not an image of a known format; the same of 2 more: {names}"
+
+
 def test_an_image_of_another_size_is_named(prepared: Prepare, folder: Path) -> None:
     odd = folder / "train" / "cat" / "0002.png"
     save_image(odd, pixels(0, 5, 7, 3))

@@ -84,6 +84,8 @@ def test_a_wrong_value_costs_one_line(
         ("", "is empty"),
         ("a:\n\tb: 1\n", "line 2: a tab; YAML is indented by spaces"),
         ("a: b: c\n", "line 1: a second ':' in the line"),
+        ("a:\n  ce:{}\n  kd: {}\n", "line 2: a space is missing behind 'ce:'"),
+        ("a:\n  lr:0.1\n  kd: {}\n", "line 2: a space is missing behind 'lr:'"),
         ("- a\n", "found a list; must be keys with values below it"),
         ("\x00", "not YAML"),
     ],

@@ -142,6 +142,13 @@ def test_defaults_are_fitted_to_small_sets_and_that_is_said(project: Project, pe
             "(allowed: 1 to 6)",
         ),
         (
+            {
+                "methods": {"crd": {"options": {"negatives": 7}}},
+                "tuning": {"pair": "p", "methods": {"crd": {"vary": {"weights": {"kd": [0, 1]}}}}},
+            },
+            "methods.crd.options.negatives: found 7;",
+        ),
+        (
             {"methods": {"wcord": {"options": {"negatives": 7}}}},
             "methods.wcord.options.negatives: found 7;",
         ),

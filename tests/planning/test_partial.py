@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from project import Project
 from distillery.core.errors import UserError
 from distillery.planning.partial import partial_plan
 from distillery.planning.plan import Plan
+from distillery.runs.produce import Workspace, produce
 from distillery.runs.run import Run
 
 CHANGES: dict[str, Any] = {
@@ -39,7 +41,7 @@ def without(project: Project, monkeypatch: pytest.MonkeyPatch) -> Without:
                 gone.append(run)
         monkeypatch.setattr(Plan, "pending", lambda *_: gone)
         params = project.folder / "tiny.yaml"
-        return partial_plan(params, planned, project.data, project.folder / "logs")
+        return partial_plan(params, planned, project.data)
 
     return partial
 
@@ -53,9 +55,12 @@ def test_a_method_that_failed_is_left_out_with_its_reason(
 ) -> None:
     planned = project.plan(CHANGES)
     (at,) = [run for run in planned.stage("train-student") if is_of("at")(run)]
-    log = project.folder / "logs" / at.stage / f"{at.name}.log"
-    log.parent.mkdir(parents=True)
-    log.write_text("epoch 1\ndistillery: the loss is not finite; lower training.lr\n")
+
+    def fail(work: Workspace) -> None:
+        raise UserError("the loss is not finite; lower training.lr")
+
+    with pytest.raises(UserError, match="not finite"):
+        produce(project.data, replace(at, inputs={}), fail)
     found = without(is_of("at"))
     assert found.report.gaps == ("at of p: the loss is not finite; lower training.lr",)
     rows = {(row.table, row.method) for row in found.rows}
@@ -104,7 +109,7 @@ def test_the_page_names_what_is_missing(
         if run.stage != "collect" and "-at-" not in run.slug:
             project.make(planned, run)
     params = project.folder / "tiny.yaml"
-    found = partial_plan(params, planned, project.data, tmp_path / "logs")
+    found = partial_plan(params, planned, project.data)
     execute(project.data, found.runs[found.collected])
     page = publish.publish(found.report, found.report_key, found.collected, project.data)
     text = page.read_text()

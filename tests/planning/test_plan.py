@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from project import Project
+from project import Project, photos
 
 from distillery.core.errors import UserError
 from distillery.experiment import reading
@@ -26,12 +26,19 @@ def test_a_plan_survives_the_disk(project: Project) -> None:
     assert kept == made
 
 
-def test_a_kept_plan_needs_no_torch(project: Project) -> None:
-    project.plan({"methods": {"kd": {}}})
+def test_a_kept_plan_needs_nothing_of_what_trains_or_reads_images(project: Project) -> None:
+    photos(project.raw / "photos")
+    folder = {
+        "source": "image-folder",
+        "path": "photos",
+        "image_size": 8,
+        "split": {"per_class": 4},
+    }
+    project.plan({"methods": {"kd": {}}, "data": folder})
     code = (
         "import sys; from pathlib import Path; from distillery.planning import loading;"
         "loading.load(Path(sys.argv[1]), Path(sys.argv[2]));"
-        "assert 'torch' not in sys.modules and 'pandas' not in sys.modules"
+        "assert not {'torch', 'pandas', 'numpy', 'PIL', 'tarfile'} & sys.modules.keys()"
     )
     arguments = [str(project.folder / "tiny.yaml"), str(project.data)]
     subprocess.run([sys.executable, "-c", code, *arguments], check=True)

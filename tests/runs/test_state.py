@@ -45,7 +45,7 @@ def test_a_failure_is_kept_until_the_next_attempt(tmp_path: Path) -> None:
     assert state(tmp_path) == State("failed", None, "too few images")
     with pytest.raises(ValueError, match="not"):
         produce(tmp_path, make_run(), broken)
-    assert state(tmp_path).reason == "ValueError: not\nso"
+    assert state(tmp_path).reason == "ValueError: not so"
     with pytest.raises(Interrupted):
         produce(tmp_path, make_run(), interrupted)
     assert state(tmp_path).name == "stopped"

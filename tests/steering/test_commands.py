@@ -84,7 +84,7 @@ def test_status_counts_and_names_what_needs_a_look(
     log.write_text("first\ndistillery: no room\n")
     (scratch / "failure.txt").write_text("some\nno room")
     told = distillery("status", "--params", "tiny.yaml")
-    assert f"{collect.location}  no room (logs/collect/{collect.name}.log)" in told
+    assert f"{collect.location}  some no room (logs/collect/{collect.name}.log)" in told
     assert distillery("log", "tiny-results").splitlines() == ["first", "distillery: no room"]
     assert distillery("log", collect.key[:6], "-n", "1") == "distillery: no room\n"
     (scratch / "failure.txt").unlink()

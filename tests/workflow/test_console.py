@@ -38,6 +38,14 @@ def test_ctrl_c_ends_in_one_line_and_the_next_call_goes_on_in_the_same_log(fresh
     assert "Error" not in said
     assert "Traceback" not in log.read_text()
     earlier = log.read_text()
+    detailed = fresh.start("snakemake", "--cores", "2", "--verbose", start_new_session=True)
+    wait_for(lambda: len(log.read_text()) > len(earlier) + 100, "training", 200)
+    os.killpg(detailed.pid, signal.SIGINT)
+    said, _ = detailed.communicate()
+    assert detailed.returncode
+    assert "report" not in said.partition("Terminating processes on user request")[2]
+    assert log.read_text().startswith(earlier)
+    earlier = log.read_text()
 
     lines = fresh.snakemake().splitlines()
     assert log.read_text().startswith(earlier)

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 from checkout import Checkout
-from project import Project, photos
+from project import Project, give_other_contents, photos
 from ruamel.yaml import YAML
 
 from distillery import workflow
 from distillery.planning.batches import Size, batches_of
+from distillery.runs.artifact import Artifact
 from distillery.runs.run import Run
 from distillery.runs.stages import STAGES
 from distillery.workflow import Graph
@@ -56,9 +57,34 @@ def test_finished_runs_make_no_work_and_a_batch_computes_the_others(project: Pro
     marker.touch()
     later = graph(project, largest=8)
     assert later.runs(wildcards) == [run.name for run in classified.runs if run != evaluated]
+    prepared = SimpleNamespace(batch=planned.stage("prepare")[0].name)
+    assert later.runs(prepared) == [prepared.batch], "a job elsewhere may find nothing to do"
     # What an earlier call left says nothing of a batch of which a run is missing.
     later.forget_outdated()
     assert not marker.exists()
+
+
+def test_what_hangs_on_other_contents_is_made_again(project: Project) -> None:
+    """Of a finished experiment: its evaluation, what collects, and the report."""
+    first = graph(project)
+    student = first.plan.stage("train-student")[0]
+    project.make_all(first.plan)
+    report = Path(first.report_marker())
+    report.parent.mkdir(parents=True)
+    collected = Artifact(project.data / first.plan.collected)
+    report.write_text(json.dumps({"collected": collected.contents, "files": {}}))
+    again = graph(project)
+    again.forget_outdated()
+    assert report.exists()
+    give_other_contents(project.data / student.location)
+    later = graph(project)
+    runs = later.plan.runs
+    hanging = {name for name, run in runs.items() if student.location in run.inputs.values()}
+    batches = batches_of(runs.values(), Size(1))
+    missing = {run.location for batch in batches for run in later.to_do(batch.name)}
+    assert missing == hanging | {later.plan.collected}
+    later.forget_outdated()
+    assert not report.exists()
 
 
 def test_runs_ask_for_what_their_stage_says(project: Project) -> None:

@@ -11,6 +11,7 @@ import time
 import pytest
 from checkout import Checkout
 from processes import wait_for
+from project import give_other_contents
 
 pytestmark = pytest.mark.slow
 
@@ -61,6 +62,27 @@ def test_deleting_one_artifact_rebuilds_just_that(finished: Checkout) -> None:
     assert before.keys() == after.keys()
     assert rebuilt == {f"students/{student.name}"}
     assert (student / "metrics.json").read_text() == metrics
+
+
+def test_what_was_made_of_other_contents_is_made_again_with_the_report(finished: Checkout) -> None:
+    """As when a student is made again on another machine, which gives other bits."""
+    before = finished.manifests()
+    student = finished.only("students", "-crd-")
+    give_other_contents(student)
+    report = finished.folder / "reports" / "metrics.json"
+    stamp = report.stat().st_mtime_ns
+    plan = json.loads(finished.run("distillery", "plan", "--json"))
+    outdated = {run["run"] for run in plan["runs"] if run["outdated"]}
+    assert "outdated" in finished.run("distillery", "status")
+    said = finished.run("snakemake", "--cores", "all")
+    assert f"to make: {len(outdated)} runs" in said
+    assert f"made {len(outdated)} runs" in said
+    after = finished.manifests()
+    made = {name for name in after if after[name] != before.get(name)}
+    assert made - {f"students/{student.name}"} == outdated
+    assert report.stat().st_mtime_ns != stamp
+    assert "Nothing to be done" in finished.snakemake("-n")
+    assert "0 problems" in finished.run("distillery", "verify")
 
 
 def test_a_run_that_fails_does_not_lose_the_others_of_its_job(finished: Checkout) -> None:
@@ -141,6 +163,9 @@ def test_wrong_calls_end_in_one_line_and_status_2(finished: Checkout) -> None:
     # Nothing may be removed while a params file cannot be read.
     assert "crdd" in finished.run("distillery", "gc", "--remove", fails=True)
     (finished.folder / "params" / "wrong.yaml").unlink()
+    said = finished.run("snakemake", "-n", "--configfile", "params/digit.yaml", fails=True)
+    assert said.splitlines()[-1].endswith("no such params file; did you mean 'digits.yaml'?")
+    assert "Traceback" not in said
     said = finished.run("snakemake", "-n", "--config", "seeds=3", fails=True)
     assert "--config is not supported" in said
     said = finished.run("distillery", "plan", "--params", "params/none.yaml", fails=True)

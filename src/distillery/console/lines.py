@@ -40,7 +40,7 @@ def failed(run: Run, why: str, log: Path) -> str:
 
     Args:
         run: the run.
-        why: the last line of its log.
+        why: the reason, in a line.
         log: where the log is.
     """
     return f"failed: {run.stage} {run.name}: {why} ({log})"

@@ -15,7 +15,8 @@ from distillery.console.time_left import TimeLeft
 from distillery.planning.plan import Plan
 from distillery.reporting.formatting import counted, duration
 from distillery.runs.apart import log_of
-from distillery.runs.artifact import Finished, is_complete
+from distillery.runs.artifact import MANIFEST, Finished
+from distillery.runs.produce import failure_of, scratch_of
 from distillery.runs.run import Run
 
 # Name of the rule that makes the report.
@@ -75,6 +76,8 @@ class View:
         self._started = time.monotonic()
         self._wanted: dict[str, Run] = {}
         self._made: dict[str, Run] = {}
+        # Location of an outdated run -> what its manifest is known by until it is made again.
+        self._replaced: dict[str, int] = {}
         self._failed: dict[str, str] = {}
         self._jobs: dict[int, _Job] = {}
         self._has_begun = self._has_nothing_to_do = self._wants_report = False
@@ -91,6 +94,8 @@ class View:
             self._wants_report = wants_report
             wanted = [run for batch in batches for run in self._runs_of(batch)]
             self._wanted = {run.location: run for run in wanted}
+            stamps = ((run.location, _stamp(self._data / run.location)) for run in wanted)
+            self._replaced = {location: stamp for location, stamp in stamps if stamp}
             self._left.look_at(self._data, self._plan.runs.keys() - self._wanted.keys())
             if wanted:
                 self._screen.line(
@@ -115,6 +120,10 @@ class View:
                 case "error" | None:
                     return self._hears(record)
         return True
+
+    def notice(self, record: logging.LogRecord) -> None:
+        """Take notice of Ctrl-C where this view is not the one that is shown."""
+        self.is_stopping |= _STOPPING in record.getMessage()
 
     def close(self) -> None:
         """Say what was made, what failed and why, and where the report is."""
@@ -155,7 +164,10 @@ class View:
             self._watcher.start()
 
     def _finish(self, job: int) -> None:
-        # Another experiment may have made a run of it, under another name.
+        # Another experiment may have made a run of it, under another name, or one was not outdated
+        # after all, as its input came out as before.
+        for run in self._jobs[job].runs if job in self._jobs else ():
+            self._replaced.pop(run.location, None)
         self._look(Finished(self._data).path)
         self._jobs.pop(job, None)
 
@@ -169,7 +181,9 @@ class View:
         tried = [run for run in missing if job and self._has_written(run, job.since)]
         for run in tried:
             log = log_of(self._logs, run)
-            self._note_failure(run.location, lines.failed(run, lines.last_line(log), log))
+            # One that was killed could not say why.
+            why = failure_of(scratch_of(self._data, run)) or lines.last_line(log)
+            self._note_failure(run.location, lines.failed(run, why, log))
         if not tried:
             rule = record.__dict__["rule_name"]
             log = Path(next(iter(record.__dict__["log"]), ""))
@@ -202,7 +216,8 @@ class View:
         for job in self._jobs.values():
             for run in job.runs:
                 folder = place(run.location)
-                if run.location not in self._made and is_complete(folder):
+                stamp = None if run.location in self._made else _stamp(folder)
+                if stamp and stamp != self._replaced.get(run.location):
                     self._made[run.location] = run
                     seconds = lines.seconds_of(folder)
                     if seconds is not None:
@@ -246,6 +261,13 @@ class View:
         if waiting and self._failed:
             untried = lines.counted(self._wanted[location] for location in waiting)
             yield f"not tried, for lack of what failed: {untried}"
+        outdated = self._plan.outdated(self._data) - self._failed.keys() if self._made else ()
+        if outdated:
+            them = "it" if len(outdated) == 1 else "them"
+            yield (
+                f"{counted(len(outdated), 'run')} had read other contents of what was made now: "
+                f"the next call makes {them} again"
+            )
         if self._wants_report or self._has_nothing_to_do:
             yield from self._report()
 
@@ -257,6 +279,14 @@ class View:
             yield f"report of what is there: {self.partial_page}"
         else:
             yield "report: not made, since runs are missing"
+
+
+def _stamp(folder: Path) -> int | None:
+    """Return what the manifest of a run is known by until it is replaced; None if it has none."""
+    try:
+        return (folder / MANIFEST).stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def _name(record: logging.LogRecord) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError, StreamMark, YAMLError
 from ruamel.yaml.nodes import CollectionNode, Node
 
 from distillery.core.errors import UserError
@@ -40,6 +40,9 @@ def read_yaml(file: Path, kind: str = "file") -> Any:
         _check_numbers(content, file, "")
     except MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        mistyped = _key_without_space(text, error.problem_mark)
+        if mistyped:
+            raise UserError(f"{file}: {mistyped}") from None
         raise UserError(f"{file}: {line}{_in_words(_one_line(error.problem))}") from None
     except YAMLError as error:
         raise UserError(f"{file}: not YAML ({_one_line(error)})") from None
@@ -99,6 +102,19 @@ def _check_numbers(value: Any, file: Path, path: str) -> None:
 
 def _one_line(text: object) -> str:
     return " ".join(str(text).split())
+
+
+def _key_without_space(text: str, mark: StreamMark | None) -> str | None:
+    """Name a key whose value follows without a space, which YAML takes for text that goes on.
+
+    So it is the next line where something else was expected.
+    """
+    before = text.splitlines()[max(0, mark.line - 1) : mark.line + 1] if mark else []
+    for number, line in enumerate(before, start=1 + max(0, mark.line - 1 if mark else 0)):
+        key = re.match(r"\s*([\w-]+):[^\s:/]", line)
+        if key:
+            return f"line {number}: a space is missing behind '{key[1]}:'"
+    return None
 
 
 def _in_words(problem: str) -> str:

@@ -9,7 +9,7 @@ from distillery.core.errors import UserError
 from distillery.core.settings import FrozenModel
 from distillery.costs import bench, text
 from distillery.costs.choice import Choice, choose
-from distillery.costs.estimate import Estimate, estimate
+from distillery.costs.estimate import Estimate, estimate, prediction_of
 from distillery.costs.machine import here
 from distillery.costs.measuring import Precision
 from distillery.costs.rates import Rates, keep, kept, kept_here
@@ -93,14 +93,17 @@ def estimated(params: Path, data: Path) -> Estimated:
     plan = loading.load(params, data)
     works, machine = Works(plan, data), here()
     rates = kept_here(data, machine)
-    gpu = next((each for each in kept(data) if each.machine.has_gpu), None)
+    # Those of other networks say nothing of these.
+    usable = (each for each in kept(data) if prediction_of(works, each).has_speed)
+    gpu = next((each for each in usable if each.machine.has_gpu), None)
     basis = "seconds of finished runs, where there are any"
-    if rates is None:
+    if rates is None or not prediction_of(works, rates).has_speed:
         rates = bench.quick(works)
         speeds = ", ".join(
             f"{rate:.0f} images/s of {name}" for name, rate in rates.training.items()
         )
-        basis += f", else FLOPs and {speeds}; `distillery bench {params}` measures all of it"
+        known = f"FLOPs and {speeds}" if speeds else "unknown"
+        basis += f", else {known}; `distillery bench {params}` measures all of it"
     else:
         basis += f", else `distillery bench` of {rates.measured} on {machine}"
     if gpu is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import statistics
 from functools import cache
 
+from distillery.core.errors import UserError
 from distillery.costs.measuring import Precision, evaluation_batch
 from distillery.costs.rates import Rates, inference_name, method_name, step_name
 from distillery.costs.work import Inference, Network, Training, Work
@@ -86,18 +87,37 @@ class Prediction:
             rate = self._flops_a_second("no") / forward_flops_of(network)
         return rate
 
+    @property
+    def has_speed(self) -> bool:
+        """Whether a step of any of these networks was measured, so that others can be predicted."""
+        return bool(self._speeds())
+
     def _flops_a_second(self, precision: Precision) -> float:
         """Return the FLOPs a second of the steps that were measured, their median.
 
-        That of single precision counts where none was measured in this one.
+        Where none was measured in this precision single precision counts, and then any other.
+
+        Raises:
+            UserError: nothing was measured.
         """
-        found: dict[str, list[float]] = {"no": []}
+        found = self._speeds()
+        if not found:
+            raise UserError(
+                "no step of these networks was measured on this machine yet: run `distillery "
+                "bench` on this params file first"
+            )
+        every = [flops for of_precision in found.values() for flops in of_precision]
+        return statistics.median(found.get(precision) or found.get("no") or every)
+
+    def _speeds(self) -> dict[str, list[float]]:
+        """Return the FLOPs a second of every measured step of these networks, by precision."""
+        found: dict[str, list[float]] = {}
         for name, rate in self._rates.training.items():
             network, _, of_name, *_ = name.split(", ")
             if network in self._networks and "compiled" not in name:
                 flops = rate * PASSES_OF_STEP * forward_flops_of(self._networks[network])
                 found.setdefault(of_name, []).append(flops)
-        return statistics.median(found.get(precision) or found["no"])
+        return found
 
 
 @cache

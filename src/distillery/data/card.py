@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from distillery.core.settings import FrozenModel
 from distillery.data.info import Part
 
@@ -17,6 +19,32 @@ class Card(FrozenModel):
     """1 or 3; None where that is not known before all images are read."""
     notes: tuple[str, ...] = ()
     """What was found, drawn and left out, a line each."""
+
+
+class Whereabouts(FrozenModel):
+    """How raw data are found again and compared, without what reads them.
+
+    So a plan that is kept needs none of the modules that read images.
+    """
+
+    source: str
+    """Id of the source."""
+    path: str | None
+    """File or folder that the user named."""
+    places: tuple[str, ...]
+    """Names that the raw data may have, relative to the folders of raw data."""
+    sha256: str | None
+    """Checksum that the raw archive must have."""
+    unused: tuple[str, ...]
+    """Names of files that are not read."""
+    downloaded: bool
+    """Whether their authors' checksums are known."""
+    is_looked_at: bool
+    """Whether what they hold is known only after a look."""
+    reading: dict[str, Any]
+    """What becomes of them; see ``Source.reading``."""
+    outside: dict[str, str]
+    """See ``Source.outside``."""
 
 
 class Look(FrozenModel):

@@ -29,11 +29,11 @@ def problems_of_raw_files(data: Path) -> list[str]:
         made.setdefault(place, (source, []))[1].append((path, contents))
     found = []
     for source, runs in made.values():
-        raw = located(source, data)
+        raw = located(source.whereabouts, data)
         if raw is None:
             continue
         try:
-            present = contents_of(source, raw, data, afresh=True)
+            present = contents_of(source.whereabouts, raw, data, afresh=True)
         except UserError as error:
             found.append(str(error))
             continue

@@ -21,8 +21,8 @@ from pathlib import Path
 from distillery.core.errors import UserError
 from distillery.core.files import write_atomically
 from distillery.data import registry
+from distillery.data.card import Whereabouts
 from distillery.data.files import checksums, find, folder_digest, folder_files, roots_of
-from distillery.data.settings import Source
 
 CACHE = ".cache"
 _KEPT = f"{CACHE}/raw"
@@ -41,12 +41,12 @@ def folder_of_raw_files(data: Path) -> Path:
     return data / _RAW
 
 
-def located(source: Source, data: Path) -> Path | None:
+def located(source: Whereabouts, data: Path) -> Path | None:
     """Return where the raw data of a source are; None if they are not there."""
     return find(source.places, roots_of(folder_of_raw_files(data)))
 
 
-def contents_of(source: Source, path: Path, data: Path, *, afresh: bool = False) -> str | None:
+def contents_of(source: Whereabouts, path: Path, data: Path, *, afresh: bool = False) -> str | None:
     """Return the digest of raw data; None for those that their authors' checksums describe.
 
     Args:
@@ -58,15 +58,14 @@ def contents_of(source: Source, path: Path, data: Path, *, afresh: bool = False)
     Raises:
         UserError: a file cannot be read, or the archive has not the checksum of the settings.
     """
-    facts = source.facts
-    digest = digest_of(path, data, facts.unused, afresh=afresh)
+    digest = digest_of(path, data, frozenset(source.unused), afresh=afresh)
     if source.sha256 and path.is_dir():
         raise UserError(f"{path}: a folder has no sha256; leave it out or name the archive")
     if source.sha256 not in (None, digest):
         raise UserError(f"{path}: its sha256 is {digest} instead of {source.sha256}")
-    if facts.downloaded:
+    if source.downloaded:
         file = data / _KEPT / f"published-{_hashed(f'{source.source} {digest}')}.json"
-        if _remembered(file, lambda: agrees_with_published(source, path)):
+        if _remembered(file, lambda: agrees_with_published(source.source, path)):
             return None
     return digest
 
@@ -97,12 +96,12 @@ def digest_of(
     return digest
 
 
-def agrees_with_published(source: Source, path: Path) -> bool:
+def agrees_with_published(source: str, path: Path) -> bool:
     """Tell whether raw data are what is published, by the checksums that their authors give.
 
     Files without such a checksum, which are not read, may be beside them.
     """
-    module = importlib.import_module(registry.module_of(source.source))
+    module = importlib.import_module(registry.module_of(source))
     published: Mapping[str, str] = module.published()
     files = folder_files(path)[0] if path.is_dir() else {path.name: str(path)}
     known = [file for file in files.values() if Path(file).name in published]

@@ -14,7 +14,6 @@ from typing import IO, Any
 from distillery.core.errors import UserError
 from distillery.core.files import checksum
 from distillery.core.processes import available_cores, mapping
-from distillery.data.archive import unpack
 
 ENVIRONMENT = "DISTILLERY_DATA"
 _NOT_DATA = "__MACOSX"
@@ -271,6 +270,9 @@ def checksums(files: list[str]) -> Iterator[str]:
 
 
 def _archive_tree(path: Path, store: IO[bytes], digest: str, leave_out: frozenset[str]) -> Tree:
+    # A folder needs none of what reads archives.
+    from distillery.data.archive import unpack
+
     contents = unpack(path, store, leave_out=leave_out)
 
     store.flush()

@@ -10,11 +10,11 @@ import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distillery.core.errors import DamagedArtifact, UserError
 from distillery.core.files import write_atomically
-from distillery.data.card import Card, Look
+from distillery.data.card import Card, Look, Whereabouts
 from distillery.data.contents import (
     CACHE,
     contents_of,
@@ -23,9 +23,11 @@ from distillery.data.contents import (
 )
 from distillery.data.files import RawFiles, missing, roots_of
 from distillery.data.info import DataSetInfo, Part
-from distillery.data.settings import Source
 from distillery.runs.artifact import Artifact, published
 from distillery.runs.fingerprint import source_digest
+
+if TYPE_CHECKING:
+    from distillery.data.settings import Source
 
 
 def look(source: Source, data: Path) -> Look:
@@ -38,20 +40,21 @@ def look(source: Source, data: Path) -> Look:
     Raises:
         UserError: the raw data are neither there nor prepared, damaged or unsuitable.
     """
-    found = identified(source, data)
-    if not found.is_here or source.facts.built_in or source.facts.num_classes is not None:
+    if source.facts.built_in:
+        return Look(contents=None)
+    whereabouts = source.whereabouts
+    found = identified(whereabouts, data)
+    if not found.is_here or not whereabouts.is_looked_at:
         return found
     return found.model_copy(update={"card": _kept_card(source, str(found.contents), data)})
 
 
-def identified(source: Source, data: Path) -> Look:
+def identified(source: Whereabouts, data: Path) -> Look:
     """Return what is known without reading files that stay as they are.
 
     Raises:
         UserError: as in ``look``.
     """
-    if source.facts.built_in:
-        return Look(contents=None)
     path = located(source, data)
     if path:
         return Look(contents=contents_of(source, path, data))
@@ -64,7 +67,7 @@ def identified(source: Source, data: Path) -> Look:
     return Look(contents=None, is_here=False)
 
 
-def _last_prepared(source: Source, data: Path) -> Look | None:
+def _last_prepared(source: Whereabouts, data: Path) -> Look | None:
     """Return what the latest run found that prepared such raw data from the same place."""
     found = [artifact for artifact in preparations(data) if _is_of(artifact.manifest, source)]
     if not found:
@@ -77,8 +80,7 @@ def _last_prepared(source: Source, data: Path) -> Look | None:
         channels=info.shape[2],
         notes=info.notes,
     )
-    is_looked_at = source.facts.num_classes is None
-    return Look(contents=contents, card=card if is_looked_at else None, is_here=False)
+    return Look(contents=contents, card=card if source.is_looked_at else None, is_here=False)
 
 
 def preparations(data: Path) -> Iterator[Artifact]:
@@ -90,10 +92,10 @@ def preparations(data: Path) -> Iterator[Artifact]:
                 yield artifact
 
 
-def _is_of(manifest: Mapping[str, Any], source: Source) -> bool:
+def _is_of(manifest: Mapping[str, Any], source: Whereabouts) -> bool:
     """Tell whether a run prepared the raw data of a source, whatever they were then."""
     settings = {name: value for name, value in manifest["settings"].items() if name != "contents"}
-    is_same = settings == source.reading.model_dump(mode="json")
+    is_same = settings == source.reading
     return is_same and manifest.get("outside") == source.outside
 
 

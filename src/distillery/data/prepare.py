@@ -88,7 +88,7 @@ def _require_contents(settings: PrepareSettings, source: Source, raw: RawFiles) 
     """
     for path, digest in raw.opened_as.items():
         if settings.contents is None:
-            is_same = source.facts.downloaded and agrees_with_published(source, path)
+            is_same = source.facts.downloaded and agrees_with_published(source.source, path)
         else:
             is_same = digest == settings.contents
         if not is_same:

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from distillery.core.errors import UnknownName, UserError
 from distillery.core.settings import FrozenModel
 from distillery.data import registry
+from distillery.data.card import Whereabouts
 
 if TYPE_CHECKING:
     from distillery.data.raw import SourceFacts
@@ -158,6 +159,22 @@ class Source(Reading):
     def places(self) -> tuple[str, ...]:
         """Names that the raw data may have, relative to the folders of raw data."""
         return (self.path,) if self.path else self.facts.paths
+
+    @property
+    def whereabouts(self) -> Whereabouts:
+        """How the raw data are found again."""
+        facts = self.facts
+        return Whereabouts(
+            source=self.source,
+            path=self.path,
+            places=self.places,
+            sha256=self.sha256,
+            unused=tuple(sorted(facts.unused)),
+            downloaded=facts.downloaded,
+            is_looked_at=facts.num_classes is None,
+            reading=self.reading.model_dump(mode="json"),
+            outside=self.outside,
+        )
 
     @property
     def outside(self) -> dict[str, str]:

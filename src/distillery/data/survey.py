@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
+from distillery.core.errors import UserError
 from distillery.core.processes import available_cores, mapping
 from distillery.data.images import Header, ImageFiles
 
 # Heads that a process reads at a time.
 _SHARE = 512
+# Unreadable files that are named.
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -59,14 +63,20 @@ class Survey:
 
 
 def survey(images: ImageFiles) -> Survey:
-    """Read the heads of all images; several processes do if there are many."""
+    """Read the heads of all images; several processes do if there are many.
+
+    Raises:
+        UserError: some cannot be read; all of them are counted, so that one look finds them.
+    """
     starts = range(0, len(images), _SHARE)
 
-    def read(start: int) -> list[Header]:
-        return [images.header(each) for each in range(start, min(start + _SHARE, len(images)))]
+    def read(start: int) -> list[Header | str]:
+        return [_read(images, each) for each in range(start, min(start + _SHARE, len(images)))]
 
     with mapping(read, max(1, min(available_cores(), len(starts)))) as over:
-        heads = list(chain.from_iterable(over(starts)))
+        found = list(chain.from_iterable(over(starts)))
+    _require_readable([problem for problem in found if isinstance(problem, str)])
+    heads = [head for head in found if isinstance(head, Header)]
     return Survey(
         sizes=Counter(head.size for head in heads),
         modes=Counter(head.mode for head in heads),
@@ -75,3 +85,21 @@ def survey(images: ImageFiles) -> Survey:
         animated=sum(head.frames > 1 for head in heads),
         odd=next((n for n, head in enumerate(heads) if head.size != heads[0].size), None),
     )
+
+
+def _read(images: ImageFiles, number: int) -> Header | str:
+    """Return the head of an image, or in a line why it cannot be read."""
+    try:
+        return images.header(number)
+    except UserError as error:
+        return str(error)
+
+
+def _require_readable(problems: Sequence[str]) -> None:
+    if not problems:
+        return
+    first, *others = problems
+    names = ", ".join(problem.partition(": ")[0] for problem in others[:_SHOWN])
+    beyond = ", ..." if len(others) > _SHOWN else ""
+    more = f"; the same of {len(others)} more: {names}{beyond}" if others else ""
+    raise UserError(f"{first}{more}")

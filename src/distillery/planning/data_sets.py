@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import TypeVar
 
@@ -10,9 +10,9 @@ import numpy as np
 
 from distillery.core.errors import UserError
 from distillery.core.settings import FrozenModel
-from distillery.data.card import Card, Look
+from distillery.data.card import Card, Look, Whereabouts
 from distillery.data.info import Part
-from distillery.data.settings import Augmentation, PrepareSettings, Source, Split
+from distillery.data.settings import Augmentation, PrepareSettings, Split
 from distillery.data.split import divide
 from distillery.evaluation.context import Shape
 from distillery.experiment.data import Data
@@ -49,9 +49,9 @@ class DataSets:
         return self._settings[name]
 
     @property
-    def sources(self) -> dict[str, Source]:
-        """What was looked at."""
-        return {name: self.settings(name).origin for name in self.looks}
+    def sources(self) -> dict[str, Whereabouts]:
+        """Where that is what was looked at."""
+        return {name: self.settings(name).origin.whereabouts for name in self.looks}
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -164,15 +164,15 @@ class DataSets:
             )
 
     def fitted(
-        self, options: Model, given: Collection[str], limits: Mapping[str, int], path: KeyPath
+        self, options: Model, given: Mapping[str, KeyPath], limits: Mapping[str, int], path: KeyPath
     ) -> Model:
         """Return options that the images allow: defaults are lowered, and that is noted.
 
         Args:
             options: the options.
-            given: names of those that the params file gives.
+            given: name -> where the params file has it, of those that it gives.
             limits: the largest values that are allowed, by name.
-            path: where the params file has them.
+            path: where the params file would have the others.
 
         Raises:
             ParamsError: a given one is beyond its limit.
@@ -184,7 +184,7 @@ class DataSets:
             if name in given or most < 1:
                 allowed = f"1 to {most}" if most >= 1 else "none"
                 raise ParamsError(
-                    (*path, name),
+                    (*given.get(name, path), name),
                     f"found {value}; there are too few images for it (allowed: {allowed})",
                 )
             at = ".".join(map(str, (*path, name)))

@@ -120,7 +120,8 @@ class Evaluations:
         parts: tuple[Part, ...] = ("train", "test")
         counts = {part: self._data_sets.per_class(data, part) for part in parts}
         limits = protocol.limits({part: each for part, each in counts.items() if each})
-        given, path = self._experiment.protocols[entry].options, ("protocols", entry, "options")
+        path = ("protocols", entry, "options")
+        given = dict.fromkeys(self._experiment.protocols[entry].options, path)
         return type(protocol)(self._data_sets.fitted(protocol.options, given, limits, path))
 
     def _inputs_of_training(self, protocol: Protocol, trained: Run) -> dict[str, Run]:

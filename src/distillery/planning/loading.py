@@ -18,7 +18,6 @@ from pathlib import Path
 from distillery.core.errors import UnknownName, UserError
 from distillery.core.files import read_regular, write_atomically
 from distillery.data.card import Look
-from distillery.data.settings import Source
 from distillery.experiment.errors import KeyPath, format_problem, path_of_data
 from distillery.models.naming import source_of
 from distillery.planning.plan import OutsideFile, Plan
@@ -90,7 +89,9 @@ def _is_current(plan: Plan, params: Path, data: Path) -> bool:
         return True
     from distillery.data.looking import identified
 
-    present = _looks(identified, plan.sources, params, data)
+    sources = plan.sources
+    paths = {name: source.path for name, source in sources.items()}
+    present = _looks(lambda name: identified(sources[name], data), paths, params)
     return all(
         (each.contents, each.is_here) == (plan.looks[name].contents, plan.looks[name].is_here)
         for name, each in present.items()
@@ -116,15 +117,21 @@ def _require_outside(wanted: OutsideFile, params: Path, data: Path) -> None:
 
 
 def _looks(
-    how: Callable[[Source, Path], Look], sources: Mapping[str, Source], params: Path, data: Path
+    how: Callable[[str], Look], paths: Mapping[str, str | None], params: Path
 ) -> dict[str, Look]:
-    """Look at data sets, and name the key of the one that is at fault."""
+    """Look at data sets, and name the key of the one that is at fault.
+
+    Args:
+        how: id of a data set -> what is found of it.
+        paths: id -> the file or folder that the params file names, if it does.
+        params: the params file.
+    """
     found = {}
-    for name, source in sources.items():
+    for name, path in paths.items():
         try:
-            found[name] = how(source, data)
+            found[name] = how(name)
         except UserError as error:
-            key: KeyPath = (*path_of_data(name), *(["path"] if source.path else []))
+            key: KeyPath = (*path_of_data(name), *(["path"] if path else []))
             raise UserError(format_problem(params, key, str(error))) from None
     return found
 
@@ -138,7 +145,9 @@ def _made(params: Path, data: Path, file: Path, made_of: str) -> Plan:
     sources = {
         name: each.origin for name, each in experiment.data_sets.items() if not each.facts.built_in
     }
-    plan = build(experiment, params, _looks(look, sources, params, data))
+    paths = {name: source.path for name, source in sources.items()}
+    looks = _looks(lambda name: look(sources[name], data), paths, params)
+    plan = build(experiment, params, looks)
     content = plan.model_dump_json().encode()
     # Where nothing can be written, plans are made each time.
     with contextlib.suppress(OSError):

@@ -17,10 +17,10 @@ from distillery.experiment.experiment import Experiment
 from distillery.planning.build import build
 from distillery.planning.plan import Plan
 from distillery.reporting.settings import Row
+from distillery.runs.produce import failure_of, scratch_of
 from distillery.runs.run import Run, run_key
 
 _TEACHERS, _MAIN = "teachers", "main"
-_MESSAGE = "distillery: "
 
 
 class Gap(NamedTuple):
@@ -35,14 +35,13 @@ class Gap(NamedTuple):
     run: str
 
 
-def partial_plan(params: Path, plan: Plan, data: Path, logs: Path) -> Plan:
+def partial_plan(params: Path, plan: Plan, data: Path) -> Plan:
     """Return the plan of what is there, whose report names what is not.
 
     Args:
         params: the params file.
         plan: its plan.
         data: the data folder.
-        logs: folder of logs, in which reasons are looked for.
 
     Raises:
         UserError: too little is there for a report.
@@ -51,7 +50,7 @@ def partial_plan(params: Path, plan: Plan, data: Path, logs: Path) -> Plan:
     experiment = reading.load(params)
     cut = _Cut(experiment, plan, missing)
     reduced = cut.experiment()
-    gaps = [f"{gap.what}: {_reason(plan, gap.run, missing, logs)}" for gap in cut.gaps]
+    gaps = [f"{gap.what}: {_reason(plan, gap.run, missing, data)}" for gap in cut.gaps]
     nothing = f"{data / plan.collected}: this run has not been made; run snakemake to make it"
     if not any(row.table == _MAIN for row in cut.kept):
         raise UserError(nothing)
@@ -185,16 +184,11 @@ def _without(entries: dict[str, Any], gone: set[str]) -> dict[str, Any]:
     return {name: entry for name, entry in entries.items() if name not in gone}
 
 
-def _reason(plan: Plan, location: str, missing: set[str], logs: Path) -> str:
-    """Return why a run is missing: what the log says of it, or of what it waits for."""
-    for run in _waiting_for(plan.runs[location], plan.runs.__getitem__, missing):
-        log = logs / run.stage / f"{run.name}.log"
-        if log.is_file():
-            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-            said = [line for line in lines if line.startswith(_MESSAGE)]
-            if said:
-                return said[-1].removeprefix(_MESSAGE)
-    return "not computed yet"
+def _reason(plan: Plan, location: str, missing: set[str], data: Path) -> str:
+    """Return why a run is missing: why it failed, or what it waits for did."""
+    waiting = _waiting_for(plan.runs[location], plan.runs.__getitem__, missing)
+    reasons = (failure_of(scratch_of(data, run)) for run in waiting)
+    return next(filter(None, reasons), "not computed yet")
 
 
 def _waiting_for(run: Run, find: Callable[[str], Run], missing: set[str]) -> Iterator[Run]:

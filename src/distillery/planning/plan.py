@@ -7,11 +7,11 @@ from pathlib import Path
 from pydantic import Field
 
 from distillery.core.settings import FrozenModel
-from distillery.data.card import Look
-from distillery.data.settings import Source
+from distillery.data.card import Look, Whereabouts
 from distillery.reporting.settings import ReportSettings, Row
 from distillery.runs.artifact import Finished
 from distillery.runs.finding import found
+from distillery.runs.outdated import Outdated
 from distillery.runs.run import Run
 
 
@@ -47,8 +47,8 @@ class Plan(FrozenModel):
     """CPU threads of a training run."""
     notes: tuple[str, ...] = ()
     """What whoever runs it should know: what was found in the data, and fitted to them."""
-    sources: dict[str, Source] = Field(default_factory=dict)
-    """Data sets by id, as far as they are read from files."""
+    sources: dict[str, Whereabouts] = Field(default_factory=dict)
+    """Where the data sets are that are read from files, by id."""
     looks: dict[str, Look] = Field(default_factory=dict)
     """What was found of them."""
     outside: tuple[OutsideFile, ...] = ()
@@ -76,6 +76,14 @@ class Plan(FrozenModel):
         return by_name[found(name, by_name, where)]
 
     def pending(self, data: Path) -> list[Run]:
-        """Return the runs that are not in ``data`` yet."""
-        finished = Finished(data)
-        return [run for run in self.runs.values() if run.location not in finished]
+        """Return the runs that are not in ``data`` yet, or were made of what has changed since."""
+        finished, outdated = Finished(data), self.outdated(data)
+        return [
+            run
+            for run in self.runs.values()
+            if run.location in outdated or run.location not in finished
+        ]
+
+    def outdated(self, data: Path) -> set[str]:
+        """Return locations of runs whose inputs have been made again; see ``runs.outdated``."""
+        return Outdated(data).of(self.runs.values())

@@ -162,9 +162,12 @@ def resolve(
     path = _path(pair_id, entry_id, in_pair, variants)
     name = entry.method or entry_id
     method = methods.load(name)
+    places = [("methods", entry_id), ("pairs", pair_id, "methods", entry_id)]
     options: dict[str, Any] = {}
-    for layer in layers:
+    given: dict[str, KeyPath] = {}
+    for layer, place in zip(layers, [*places, *(each.path for each in variants)], strict=True):
         options = deep_merged(options, layer.options)
+        given |= dict.fromkeys(layer.options, (*place, "options"))
     teachers = _teachers(pair_id, pair, last_given(layer.teachers for layer in layers), path)
     data = _common_data(experiment, teachers, ("pairs", pair_id, "teacher"))
     kd_temperature = last_given(layer.kd_temperature for layer in layers)
@@ -188,7 +191,7 @@ def resolve(
         arch=pair.student,
         varied={axis: value for each in variants for axis, value in each.settings.items()},
     )
-    student = _fitted(data_sets, student, options, (*path, "options"))
+    student = _fitted(data_sets, student, given)
     of_entry = any(layer.training.instances for layer in layers)
     at: KeyPath = path if of_entry else ("pairs", pair_id) if pair.training.instances else ()
     processes = experiment.compute.processes
@@ -197,14 +200,13 @@ def resolve(
     return replace(student, arch=arch)
 
 
-def _fitted(
-    data_sets: DataSets, student: Student, given: Mapping[str, Any], path: KeyPath
-) -> Student:
-    """Return a student whose options its training images allow, ``given`` those of the file."""
+def _fitted(data_sets: DataSets, student: Student, given: Mapping[str, KeyPath]) -> Student:
+    """Return a student whose options its training images allow; for ``given`` see ``DataSets``."""
     counts = data_sets.trained_on(student.data, student.split)
     if counts is None:
         return student
     limits = student.method.limits(student.options, counts)
+    path = ("methods", student.entry_id, "options")
     return replace(student, options=data_sets.fitted(student.options, given, limits, path))
 
 

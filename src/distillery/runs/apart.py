@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from distillery.core.errors import Interrupted, exit_on_failure
 from distillery.core.signals import ending_at_once, on_request_to_end
-from distillery.runs.artifact import Finished, where
+from distillery.runs.artifact import where
 from distillery.runs.preloading import modules_for
 from distillery.runs.run import Run
 from distillery.runs.stages import STAGES, execute
@@ -51,7 +51,7 @@ def execute_all(data: Path, runs: Sequence[Run], logs: Path | None = None, lanes
     statuses: dict[str, int] = {}
     with on_request_to_end(children.end):
         while True:
-            run = _next(data, waiting, children.running) if children.free(lanes) else None
+            run = _next(waiting, children.running) if children.free(lanes) else None
             if run:
                 waiting.remove(run)
                 children.start(run)
@@ -100,12 +100,10 @@ def _shares_a_device(run: Run) -> bool:
     return (STAGES[run.stage].gpu if run.gpu is None else run.gpu) and processes == 1
 
 
-def _next(data: Path, waiting: Sequence[Run], running: Sequence[_Child]) -> Run | None:
-    """Return the first run that waits and reads none of the others that is not there yet."""
-    others = [*waiting, *(child.run for child in running)]
-    finished = Finished(data)
-    missing = {run.location for run in others if run.location not in finished}
-    return next((run for run in waiting if missing.isdisjoint(run.inputs.values())), None)
+def _next(waiting: Sequence[Run], running: Sequence[_Child]) -> Run | None:
+    """Return the first run that waits and reads none of the others, which may be outdated."""
+    others = {*(run.location for run in waiting), *(child.run.location for child in running)}
+    return next((run for run in waiting if others.isdisjoint(run.inputs.values())), None)
 
 
 class _Child(NamedTuple):

@@ -40,8 +40,7 @@ class Artifact:
     @property
     def contents(self) -> str:
         """Digest of what its files hold, as the manifest says."""
-        sums = {name: file["sha256"] for name, file in self.manifest["files"].items()}
-        return hashlib.sha256(json.dumps(sums, sort_keys=True).encode()).hexdigest()[:16]
+        return contents_of(self.manifest["files"])
 
     @property
     def files(self) -> list[str]:
@@ -93,6 +92,12 @@ class Artifact:
             if path.is_file() and name not in listed:
                 found.append(f"{path}: not listed in the manifest")
         return found
+
+
+def contents_of(files: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the digest of what files hold: name -> what a manifest says of the file."""
+    sums = {name: file["sha256"] for name, file in files.items()}
+    return hashlib.sha256(json.dumps(sums, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def open_input(data: Path, location: str, reader: str = "") -> Artifact:

@@ -3,46 +3,31 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Container, Iterator
+from collections.abc import Container
 from pathlib import Path
 
 from distillery.core.errors import DamagedArtifact
-from distillery.runs.artifact import MANIFEST, Artifact, Finished, is_complete, published
+from distillery.runs.artifact import MANIFEST, Artifact, published
+from distillery.runs.outdated import Outdated
 from distillery.runs.run import key_in
 
 
 def verify(data: Path) -> tuple[int, list[str]]:
     """Check every published run; return how many were checked and what is wrong."""
     problems: list[str] = []
-    paths, finished = list(published(data)), Finished(data)
+    paths, outdated = list(published(data)), Outdated(data)
     for path in paths:
         try:
             artifact = Artifact(path)
             problems += artifact.problems()
-            problems += _outdated(artifact, finished)
+            problems += [
+                f"{path}: was made of other contents than {source} has now; "
+                "the next call of snakemake makes it anew"
+                for source in outdated.changed_for(artifact.manifest)
+            ]
         except DamagedArtifact as error:
             problems.append(str(error))
     return len(paths), problems
-
-
-def _outdated(artifact: Artifact, finished: Finished) -> Iterator[str]:
-    """Say which inputs were made again, with other contents, since a run has read them."""
-    read = artifact.manifest["record"].get("inputs", {})
-    for name, location in artifact.manifest["inputs"].items():
-        source = finished.path(location)
-        if name in read and is_complete(source) and _contents(source) not in (None, read[name]):
-            yield (
-                f"{artifact.path}: was made of other contents than {source} has now; remove it to "
-                "have it made anew"
-            )
-
-
-def _contents(source: Path) -> str | None:
-    """Return the digest of what a run holds; None if its manifest is damaged, as is told of it."""
-    try:
-        return Artifact(source).contents
-    except DamagedArtifact:
-        return None
 
 
 def unwanted(wanted: Container[str], data: Path) -> list[tuple[Path, int]]:

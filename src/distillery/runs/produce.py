@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,15 @@ from distillery.core.errors import DamagedArtifact, DistilleryError, Interrupted
 from distillery.core.files import checksum, fsync, write_atomically
 from distillery.core.locks import wait_for_lock
 from distillery.runs.artifact import FORMAT, MANIFEST, Artifact, is_complete, open_input, where
+from distillery.runs.finding import split
+from distillery.runs.outdated import Outdated
 from distillery.runs.provenance import Recorder
 from distillery.runs.run import Run
 
 SCRATCH = ".scratch"
 LOCK = "lock"
 _FAILURE = "failure.txt"
+_READ = "inputs.json"
 RAW = "raw"
 
 
@@ -58,28 +61,35 @@ class Workspace:
 def produce(data: Path, run: Run, compute: Callable[[Workspace], None]) -> Path:
     """Compute ``run`` into ``data`` unless it is there, and return its directory.
 
-    A run that another process is computing is waited for. It is an error when an input has not been
-    made or does not match its manifest.
+    A run that another process is computing is waited for. One that is there but has read other
+    contents than its inputs have now is made anew, and replaced when the new one is whole. It is an
+    error when an input has not been made or does not match its manifest.
     """
     scratch = scratch_of(data, run)
     with _single_writer(run, scratch):
         target = where(data, run.location)
         if is_complete(target):
-            shutil.rmtree(scratch)
-            return target
+            changed = Outdated(data).changed(run)
+            if not changed:
+                shutil.rmtree(scratch)
+                return target
+            print(f"{run.name}: made anew, since {changed[0]} has other contents by now")
+            # It stays what it was called, whatever this plan calls it.
+            run = replace(run, slug=split(target.name)[0])
         recorder = Recorder()
         with _noted_failure(scratch):
             inputs = {
                 name: open_input(data, location, run.location)
                 for name, location in run.inputs.items()
             }
+            read = {name: source.contents for name, source in inputs.items()}
+            _forget_work_on_others(scratch, read)
             workspace = Workspace(run, inputs, data / RAW, scratch / "out", scratch)
             workspace.out.mkdir(exist_ok=True)
             # What a library was writing under a name of its own when the last attempt was killed.
             for unfinished in workspace.out.glob(".*"):
                 unfinished.unlink()
             compute(workspace)
-        read = {name: source.contents for name, source in inputs.items()}
         made = {**recorder.record(), **workspace.record}
         record = {"params": run.params, **made, "inputs": read}
         _publish(workspace.out, target, run, record, adopted_from=[])
@@ -137,10 +147,28 @@ def _single_writer(run: Run, scratch: Path) -> Iterator[None]:
         yield
 
 
+def _forget_work_on_others(scratch: Path, read: Mapping[str, str]) -> None:
+    """Begin from the beginning where an earlier attempt has read other contents.
+
+    Args:
+        scratch: where the run is being made.
+        read: name of an input -> digest of its contents.
+    """
+    note = scratch / _READ
+    text = json.dumps(read, sort_keys=True)
+    if note.exists() and note.read_text(encoding="utf-8") != text:
+        for path in scratch.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != LOCK:
+                path.unlink()
+    write_atomically(note, text.encode())
+
+
 def failure_of(scratch: Path) -> str | None:
-    """Return why the last attempt to make a run failed; None if it did not."""
+    """Return in a line why the last attempt to make a run failed; None if it did not."""
     try:
-        return (scratch / _FAILURE).read_text(encoding="utf-8")
+        return " ".join((scratch / _FAILURE).read_text(encoding="utf-8").split())
     except OSError:
         return None
 
@@ -195,7 +223,9 @@ def _publish(
     fsync(out)
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():
-        # No run without a manifest: Snakemake's empty folder, or what a forced re-run left of one.
+        # An outdated run, or none: Snakemake's empty folder, what a forced re-run left of one. The
+        # manifest goes first, so that what is half removed does not look complete.
+        (target / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(target)
     out.replace(target)
     fsync(target.parent)

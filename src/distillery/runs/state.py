@@ -9,19 +9,21 @@ from typing import Literal, NamedTuple
 from distillery.core.locks import is_locked
 from distillery.core.progress import Noted
 from distillery.runs.artifact import Finished
+from distillery.runs.outdated import Outdated
 from distillery.runs.produce import LOCK, failure_of, scratch_of
 from distillery.runs.run import Run
 
-Name = Literal["done", "running", "failed", "stopped", "waiting"]
-NAMES: tuple[Name, ...] = ("done", "running", "failed", "stopped", "waiting")
+Name = Literal["done", "outdated", "running", "failed", "stopped", "waiting"]
+NAMES: tuple[Name, ...] = ("done", "outdated", "running", "failed", "stopped", "waiting")
 
 
 class State(NamedTuple):
     """The state of a run.
 
     Attributes:
-        name: ``stopped`` is what was asked to end or killed, and resumes; ``waiting`` what has not
-            been begun.
+        name: ``outdated`` is what is there, but was made of inputs that have been made again since;
+            ``stopped`` what was asked to end or killed, and resumes; ``waiting`` what has not been
+            begun.
         progress: how far it has come, if it is not done and said so.
         reason: why it failed.
     """
@@ -32,16 +34,22 @@ class State(NamedTuple):
 
 
 def states_of(runs: Iterable[Run], data: Path) -> Iterator[tuple[Run, State]]:
-    """Yield each run with its state."""
-    finished = Finished(data)
-    for run in runs:
-        yield run, State("done") if run.location in finished else _unfinished(run, data)
+    """Yield each run, inputs before what reads them, with its state."""
+    every = list(runs)
+    finished, outdated = Finished(data), Outdated(data).of(every)
+    for run in every:
+        if run.location not in finished:
+            yield run, _unfinished(run, data, State("waiting"))
+        elif run.location in outdated:
+            yield run, _unfinished(run, data, State("outdated"))
+        else:
+            yield run, State("done")
 
 
-def _unfinished(run: Run, data: Path) -> State:
+def _unfinished(run: Run, data: Path, unless_begun: State) -> State:
     scratch = scratch_of(data, run)
     if not scratch.is_dir():
-        return State("waiting")
+        return unless_begun
     progress = Noted.read(scratch)
     if is_locked(scratch / LOCK):
         return State("running", progress)
@@ -50,4 +58,4 @@ def _unfinished(run: Run, data: Path) -> State:
         return State("failed", progress, reason)
     # With nothing but a lock it was not begun: an input was missing, perhaps.
     begun = any(path.name != LOCK for path in scratch.iterdir())
-    return State("stopped" if begun else "waiting", progress)
+    return State("stopped", progress) if begun else unless_begun

@@ -41,7 +41,7 @@ def status_of(plan: Plan, data: Path, logs: Path) -> dict[str, Any]:
         "runs": [
             _described(run, state, logs)
             for run, state in found
-            if state.name not in ("done", "waiting")
+            if state.name not in ("done", "outdated", "waiting")
         ],
     }
 
@@ -90,6 +90,5 @@ def _told(run: dict[str, Any]) -> str:
         return f"{how_far}, {duration(run['seconds_left'])} left"
     if run["state"] == "stopped":
         return f"{how_far or 'begun'}; the next start goes on"
-    reason = run["reason"].strip().splitlines()
     log = f" ({run['log']})" if run["log"] else ""
-    return f"{reason[-1] if reason else 'no reason'}{log}"
+    return f"{run['reason'] or 'no reason'}{log}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -24,12 +25,25 @@ def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     note = publish.marker(Path("data"), "reports/mine", KEY)
     note.parent.mkdir(parents=True)
     sums = {name: checksum(folder / name) for name in ("index.html", "tables/main.csv")}
-    note.write_text(json.dumps(sums))
+    note.write_text(json.dumps({"collected": "c0ffee", "files": sums}))
     return folder
 
 
 def test_an_untouched_report_has_no_problem(report: Path) -> None:
     assert publish.verify(Path("data")) == (1, [])
+
+
+def test_a_report_is_that_of_the_contents_that_were_collected(report: Path) -> None:
+    found = [
+        publish.is_of(Path("data"), folder, key, SimpleNamespace(contents=contents))  # type: ignore[arg-type]
+        for folder, key, contents in (
+            (str(report), KEY, "c0ffee"),
+            (str(report), KEY, "other"),
+            (str(report), "f" * 16, "c0ffee"),
+            ("reports/other", KEY, "c0ffee"),
+        )
+    ]
+    assert found == [True, False, False, False]
 
 
 def test_every_flipped_bit_is_found(report: Path) -> None:

@@ -12,11 +12,13 @@ from pathlib import Path
 from distillery.core.files import checksum, write_atomically
 from distillery.reporting.files import PAGE, expected
 from distillery.reporting.settings import ReportSettings
-from distillery.runs.artifact import open_input
+from distillery.runs.artifact import Artifact, open_input
 
 _MARKERS = ".reports"
 # No folder of a report has it in its name.
 _SLASH = "--"
+# What a marker says: the digest of the collected results, and the checksum of each file.
+_COLLECTED, _FILES = "collected", "files"
 
 
 def marker(data: Path, folder: str, key: str) -> Path:
@@ -42,8 +44,8 @@ def publish(report: ReportSettings, key: str, collected: str, data: Path) -> Pat
     """
     from distillery.reporting.page import build, elsewhere
 
-    folder = Path(report.folder)
-    captions = build.build(report, key, open_input(data, collected), folder)
+    folder, results = Path(report.folder), open_input(data, collected)
+    captions = build.build(report, key, results, folder)
     for file, text in captions.items():
         write_atomically(caption(data, report.folder, file), elsewhere.restructured(text).encode())
     note = marker(data, report.folder, key)
@@ -51,8 +53,18 @@ def publish(report: ReportSettings, key: str, collected: str, data: Path) -> Pat
         for outdated in note.parent.glob("*.json"):
             outdated.unlink()
     sums = {name: checksum(folder / name) for name in expected(report)}
-    write_atomically(note, f"{json.dumps(sums, indent=2)}\n".encode())
+    content = {_COLLECTED: results.contents, _FILES: sums}
+    write_atomically(note, f"{json.dumps(content, indent=2)}\n".encode())
     return folder / PAGE
+
+
+def is_of(data: Path, folder: str, key: str, collected: Artifact) -> bool:
+    """Tell whether the report with this key in ``folder`` shows what was collected last."""
+    try:
+        note = json.loads(marker(data, folder, key).read_text(encoding="utf-8"))
+        return bool(note[_COLLECTED] == collected.contents)
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return False
 
 
 def verify(data: Path) -> tuple[int, list[str]]:
@@ -77,9 +89,9 @@ def _problems(note: Path) -> list[str]:
     folder = Path(note.parent.name.replace(_SLASH, "/"))
     remedy = f"delete {note} and run snakemake to make the report again"
     try:
-        sums = json.loads(note.read_text(encoding="utf-8"))
+        sums = json.loads(note.read_text(encoding="utf-8"))[_FILES]
         listed = {folder / name: str(wanted) for name, wanted in sums.items()}
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         return [f"{note}: unreadable ({error}); {remedy}"]
     found = []
     for file, wanted in listed.items():
