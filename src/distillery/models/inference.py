@@ -106,10 +106,15 @@ def predict(
         Diverged: an output is not finite.
     """
     batches = in_batches(len(images), batch_size(images))
-    outputs = [
-        (out.logits.cpu(), out.embedding.cpu()) for out in infer(network, images, info, batches)
-    ]
-    logits, embedding = (torch.cat(parts).float() for parts in zip(*outputs, strict=True))
+    logits = embedding = torch.empty(0)
+    for rows, out in zip(batches, infer(network, images, info, batches), strict=True):
+        if not len(logits):
+            # At once: small pieces of each batch would leave holes that take several times as much.
+            logits, embedding = (
+                torch.empty(len(images), each.shape[1]) for each in (out.logits, out.embedding)
+            )
+        some = slice(int(rows[0]), int(rows[-1]) + 1)
+        logits[some], embedding[some] = out.logits.cpu(), out.embedding.cpu()
     if not logits.isfinite().all() or not embedding.isfinite().all():
         raise not_finite(network, normalised(images, info, batches), name)
     return Predictions(images.labels.cpu().numpy(), logits.numpy(), embedding.numpy())
