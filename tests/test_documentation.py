@@ -60,6 +60,9 @@ def dvc(words: list[str]) -> None:
 
 
 def python(words: list[str]) -> None:
+    if words[0].endswith(".py"):
+        assert (ROOT / words[0]).is_file()
+        return
     assert words[0] == "-m"
     assert importlib.util.find_spec(words[1]) is not None
 

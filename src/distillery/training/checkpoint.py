@@ -58,7 +58,12 @@ def save(
     optimizer: torch.optim.Optimizer,
     scaler: Any = None,
 ) -> None:
-    """Write the checkpoint so that a kill at any moment leaves the old or the new one."""
+    """Write the checkpoint so that a kill at any moment leaves the old or the new one.
+
+    Raises:
+        OSError: the disk is full, or the file cannot be written.
+        RuntimeError: torch could not write it for another reason.
+    """
     saved = {
         "state": vars(state),
         "model": model.state_dict(),

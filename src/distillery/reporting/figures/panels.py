@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # In inches: what axes and gaps take beside a panel.
 _BESIDE_TITLE = 0.35
 _LEAST_GAP = 1.15
+_LINE_SPACING = 1.2
 
 
 def grid(
@@ -62,7 +63,17 @@ def of_pairs(
     found = dict(zip(shown, axes, strict=True))
     for pair, panel in found.items():
         set_title(panel, str(results.pairs[pair]))
+    _make_room_for_titles(figure, axes)
     return figure, found
+
+
+def _make_room_for_titles(figure: Figure, axes: Sequence[Axes]) -> None:
+    """Let a figure be higher by the further lines of its titles, which else leave no panel."""
+    columns = axes[0].get_gridspec().ncols  # type: ignore[union-attr]
+    lines = [panel.get_title().count("\n") for panel in axes]
+    further = sum(max(lines[first : first + columns]) for first in range(0, len(lines), columns))
+    line = _LINE_SPACING * _points("axes.titlesize") / 72
+    figure.set_figheight(figure.get_figheight() + further * line)
 
 
 def set_title(panel: Axes, title: str, below: str = "") -> None:
