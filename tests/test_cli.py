@@ -236,8 +236,13 @@ def test_a_plan_tells_what_is_done(project: Project, distillery: Distillery) -> 
     told = json.loads(distillery("plan", "--json", *options(project)).out)
     assert told["name"] == "tiny"
     assert told["report"] == planned.report_key
-    done = {"stage": "prepare", "run": first.location, "key": first.key, "done": True}
-    assert told["runs"][0] == done
+    assert told["runs"][0] == {
+        "stage": "prepare",
+        "run": first.location,
+        "key": first.key,
+        "done": True,
+        "outdated": False,
+    }
     assert [run["key"] for run in told["runs"][1:]] == [run.key for run in others]
     assert not any(run["done"] for run in told["runs"][1:])
     lines = distillery("plan", *options(project)).out.splitlines()
@@ -341,7 +346,8 @@ def test_several_runs_are_tried_and_the_first_failure_is_told(project: Project) 
     names = (teacher.name, collect.name, prepare.name)
     command = Command(project.folder, "run", *names, *options(project))
     assert command.status() == 3
-    failed, missing, done = command.output().splitlines()
+    # What others read comes first.
+    done, failed, missing = command.output().splitlines()
     assert failed.startswith(f"distillery: {made.path / 'train.csv'}: missing")
     assert "this run has not been made (input of evaluations/" in missing
     assert done == str(project.data / prepare.location)

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 from project import Project, photos
 
+from distillery.core import kept as core_kept
 from distillery.core.errors import UserError
 from distillery.experiment import reading
 from distillery.planning import build, loading
@@ -118,7 +119,7 @@ def test_a_plan_with_a_digest_of_its_own_needs_keys_of_its_own(
             "slug": "x",
         }
         run[part] = changes[part]
-    monkeypatch.setattr(loading, "_seal", lambda *_: b"right")
+    monkeypatch.setattr(core_kept, "seal", lambda *_: "right")
     file.write_bytes(b"right\n" + json.dumps(content).encode())
     assert loading.load(project.folder / "tiny.yaml", project.data) == planned
     assert made
