@@ -62,9 +62,17 @@ class Checkout:
     def clone(self, folder: Path) -> Checkout:
         """Return a fresh clone of what is committed."""
         self.run("git", "clone", "--quiet", str(self.folder), str(folder))
-        cloned = Checkout.__new__(Checkout)
-        cloned.folder = folder
-        return cloned
+        return self._in(folder)
+
+    def copied(self, folder: Path) -> Checkout:
+        """Return a copy with all that has been made, to do damage in."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return self._in(folder)
+
+    def _in(self, folder: Path) -> Checkout:
+        other = Checkout.__new__(Checkout)
+        other.folder = folder
+        return other
 
     def commit(self) -> None:
         self.run("git", "add", "--all")

@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import time
+from pathlib import Path
 
 import pytest
 from checkout import Checkout
@@ -64,25 +65,28 @@ def test_deleting_one_artifact_rebuilds_just_that(finished: Checkout) -> None:
     assert (student / "metrics.json").read_text() == metrics
 
 
-def test_what_was_made_of_other_contents_is_made_again_with_the_report(finished: Checkout) -> None:
+def test_what_was_made_of_other_contents_is_made_again_with_the_report(
+    finished: Checkout, tmp_path: Path
+) -> None:
     """As when a student is made again on another machine, which gives other bits."""
-    before = finished.manifests()
-    student = finished.only("students", "-crd-")
+    checkout = finished.copied(tmp_path / "copy")
+    before = checkout.manifests()
+    student = checkout.only("students", "-crd-")
     give_other_contents(student)
-    report = finished.folder / "reports" / "metrics.json"
+    report = checkout.folder / "reports" / "metrics.json"
     stamp = report.stat().st_mtime_ns
-    plan = json.loads(finished.run("distillery", "plan", "--json"))
+    plan = json.loads(checkout.run("distillery", "plan", "--json"))
     outdated = {run["run"] for run in plan["runs"] if run["outdated"]}
-    assert "outdated" in finished.run("distillery", "status")
-    said = finished.run("snakemake", "--cores", "all")
+    assert "outdated" in checkout.run("distillery", "status")
+    said = checkout.run("snakemake", "--cores", "all")
     assert f"to make: {len(outdated)} runs" in said
     assert f"made {len(outdated)} runs" in said
-    after = finished.manifests()
+    after = checkout.manifests()
     made = {name for name in after if after[name] != before.get(name)}
     assert made - {f"students/{student.name}"} == outdated
     assert report.stat().st_mtime_ns != stamp
-    assert "Nothing to be done" in finished.snakemake("-n")
-    assert "0 problems" in finished.run("distillery", "verify")
+    assert "Nothing to be done" in checkout.snakemake("-n")
+    assert "0 problems" in checkout.run("distillery", "verify")
 
 
 def test_a_run_that_fails_does_not_lose_the_others_of_its_job(finished: Checkout) -> None:
