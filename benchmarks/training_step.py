@@ -112,6 +112,7 @@ class Ours:
             self._settings,
             accelerator,
             self._info,
+            self._info,
             self._images,
             {"test": made_up.image_set(test_images, classes)} if test_images else {},
         )
