@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from feature_probes import context_of
-from processes import FORKED
 from test_contract import CLASSES, LABELS, student_of, teacher_of
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -22,26 +19,9 @@ from distillery.training.distiller import Distiller, run_teachers
 IMAGES, BATCH, STEPS = 48, 16, 2
 
 
-def in_processes(count: int, methods: list[str], folder: Path) -> list[dict[str, Any]]:
-    """Take the steps of all methods in several processes; return what each found, by method."""
-    jobs = [
-        FORKED.Process(target=_in_group, args=(rank, count, methods, folder))
-        for rank in range(count)
-    ]
-    for job in jobs:
-        job.start()
-    for job in jobs:
-        job.join(600)
-        assert job.exitcode == 0
-    return [torch.load(folder / f"{rank}.pt") for rank in range(count)]
-
-
-def _in_group(rank: int, count: int, methods: list[str], folder: Path) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", f"file://{folder}/group", rank=rank, world_size=count)
-    torch.save({name: steps(name, rank, count) for name in methods}, folder / f"{rank}.pt")
-    dist.barrier()
-    dist.destroy_process_group()
+def steps_of_all(rank: int, processes: int, methods: list[str]) -> dict[str, Any]:
+    """Take the steps of several methods in one of several processes; return each one's by name."""
+    return {name: steps(name, rank, processes) for name in methods}
 
 
 def normalises(name: str) -> bool:

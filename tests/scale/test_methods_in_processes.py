@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from coupled_steps import in_processes, normalises, steps
+from coupled_steps import normalises, steps, steps_of_all
+from gloo import in_group
 
 from distillery.methods import registry
 
@@ -25,7 +26,7 @@ EXACT = {"rtol": 1e-9, "atol": 1e-11}
 @cache
 def found(processes: int) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
-        return in_processes(processes, METHODS[processes], Path(folder))
+        return in_group(processes, steps_of_all, Path(folder), processes, METHODS[processes])
 
 
 @cache

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from processes import FORKED, Command
+from gloo import be_worker, free_port, in_processes, write_task
+from processes import Command
 from project import Project
 from torch import nn, optim
 
@@ -19,7 +19,7 @@ from distillery.core.errors import DamagedArtifact
 from distillery.planning.plan import Plan
 from distillery.runs.produce import produce
 from distillery.runs.run import Run
-from distillery.training import checkpoint, distributed, worker
+from distillery.training import checkpoint
 from distillery.training.checkpoint import TrainingState
 
 pytestmark = pytest.mark.slow
@@ -142,34 +142,8 @@ def test_every_stage_that_trains_does_so_in_four_processes(project: Project) -> 
 def shared_out(project: Project, run: Run, processes: int) -> list[int | None]:
     """Compute a run in forks that believe to be torch's workers; return their exit statuses."""
     scratch = project.data / ".scratch" / run.key
-    (scratch / "out").mkdir(parents=True)
-    inputs = {name: str(project.data / place) for name, place in run.inputs.items()}
-    task = {"run": run.as_dict(), "inputs": inputs, "raw": str(project.data / "raw")}
-    (scratch / distributed.TASK).write_text(json.dumps(task))
-    port = free_port()
-    jobs = [
-        FORKED.Process(target=_work, args=(rank, processes, scratch, port))
-        for rank in range(processes)
-    ]
-    for job in jobs:
-        job.start()
-    for job in jobs:
-        job.join(300)
-    return [job.exitcode for job in jobs]
-
-
-def _work(rank: int, processes: int, scratch: Path, port: str) -> None:
-    count = str(processes)
-    os.environ.update(TORCHELASTIC_RUN_ID="test", WORLD_SIZE=count, LOCAL_WORLD_SIZE=count)
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank))
-    worker.main(scratch)
-
-
-def free_port() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return str(free.getsockname()[1])
+    write_task(project, run, scratch)
+    return in_processes(processes, be_worker, processes, scratch, free_port())
 
 
 def test_batch_normalisation_of_the_whole_batch_is_refused_on_cpus(project: Project) -> None:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
-import socket
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +14,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import torch
-import torch.distributed as dist
-from processes import FORKED, Command, wait_for
+from gloo import be_worker, free_port, in_group, in_processes, write_task
+from processes import Command, wait_for
 from project import Project
 from stopping import stopping_after
 from torch import Tensor, nn
@@ -30,33 +27,11 @@ from distillery.methods import registry as methods
 from distillery.methods.base import Batch, Context, Weights
 from distillery.models.base import Classifier, FeatureRecorder, ModelSpec, Outputs
 from distillery.runs.run import Run
-from distillery.training import checkpoint, distributed, loop, worker
+from distillery.training import checkpoint, distributed, loop
 from distillery.training import run as training_run
 from distillery.training.distiller import Distiller
 
 IMAGES, BATCH, STEPS = 24, 8, 4
-
-
-def in_two_processes(target: Callable[..., Any], folder: Path, *arguments: Any) -> list[Any]:
-    """Run ``target(rank, ...)`` in two processes and return what each returns."""
-    jobs = [
-        FORKED.Process(target=_in_group, args=(target, folder, rank, arguments))
-        for rank in range(2)
-    ]
-    for job in jobs:
-        job.start()
-    for job in jobs:
-        job.join(300)
-        assert job.exitcode == 0
-    return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
-
-
-def _in_group(target: Callable[..., Any], folder: Path, rank: int, arguments: Any) -> None:
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", f"file://{folder}/group", rank=rank, world_size=2)
-    torch.save(target(rank, *arguments), folder / f"{rank}.pt")
-    dist.barrier()
-    dist.destroy_process_group()
 
 
 def _coupled(rows: Tensor) -> Tensor:
@@ -87,7 +62,7 @@ def test_gathering_keeps_order_and_gradient(tmp_path: Path, group: int) -> None:
     loss = _coupled(whole)
     loss.backward()
     assert whole.grad is not None
-    found = in_two_processes(_gathered, tmp_path, group)
+    found = in_group(2, _gathered, tmp_path, group)
     for rank, part in enumerate(found):
         assert torch.equal(part["joined"], whole)
         torch.testing.assert_close(part["loss"], loss.detach(), rtol=1e-12, atol=1e-12)
@@ -158,7 +133,7 @@ def _steps(rank: int, method: str, processes: int = 2) -> dict[str, Any]:
 @pytest.mark.parametrize("method", OPTIONS)
 def test_two_processes_take_the_steps_of_one(tmp_path: Path, method: str) -> None:
     alone = _steps(0, method, processes=1)
-    first, second = in_two_processes(_steps, tmp_path, method)
+    first, second = in_group(2, _steps, tmp_path, method)
     for one, *two in zip(alone["steps"], first["steps"], second["steps"], strict=True):
         for name, expected in one["terms"].items():
             # A term over gathered outputs is the same everywhere, the others are means of shares.
@@ -188,7 +163,7 @@ def _agreeing(rank: int) -> dict[str, Tensor]:
 
 
 def test_processes_agree_on_running_statistics(tmp_path: Path) -> None:
-    first, second = in_two_processes(_agreeing, tmp_path)
+    first, second = in_group(2, _agreeing, tmp_path)
     for name in first:
         assert torch.equal(first[name], second[name])
     assert first["running_mean"].max() < 0.1
@@ -207,36 +182,18 @@ def prepared_run(project: Project, **training: int) -> Run:
     return run
 
 
-def _work(rank: int, scratch: Path, port: int, stop_after: int) -> None:
-    """Do what torch's agent makes a worker do."""
-    of_all = {"TORCHELASTIC_RUN_ID": "test", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
-    os.environ.update(of_all, MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank))
-    loop.training_step = stopping_after(stop_after)
+def _work(rank: int, scratch: Path, port: str, stop_in_second: int) -> None:
+    loop.training_step = stopping_after(rank * stop_in_second)
     # Both measure a share of the test images.
     training_run.batch_size = lambda images: 100
-    worker.main(scratch)
+    be_worker(rank, 2, scratch, port)
 
 
 def work(project: Project, run: Run, name: str, stop_in_second: int = 0) -> list[int | None]:
     """Compute a run in two workers; return their exit statuses."""
     scratch = project.folder / name
-    (scratch / "out").mkdir(parents=True, exist_ok=True)
-    inputs = {name: str(project.data / place) for name, place in run.inputs.items()}
-    task = {"run": run.as_dict(), "inputs": inputs, "raw": str(project.data / "raw")}
-    (scratch / distributed.TASK).write_text(json.dumps(task))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    jobs = [
-        FORKED.Process(target=_work, args=(rank, scratch, port, rank * stop_in_second))
-        for rank in range(2)
-    ]
-    for job in jobs:
-        job.start()
-    for job in jobs:
-        job.join(300)
-    return [job.exitcode for job in jobs]
+    write_task(project, run, scratch)
+    return in_processes(2, _work, scratch, free_port(), stop_in_second)
 
 
 def results(folder: Path) -> dict[str, str]:

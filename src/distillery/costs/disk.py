@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from distillery.core.measuring import module_bytes
 from distillery.costs.images import Images
 from distillery.costs.work import Network, Works
 from distillery.embeddings.slots import slot_bytes
-from distillery.models.outline import outline
 from distillery.runs.artifact import Artifact
 from distillery.runs.run import Run
 
@@ -69,21 +67,13 @@ def cache_bytes(
 def _cache_bytes(run: Run, teacher: Network, works: Works) -> int | None:
     """Return the bytes of the cache that a run of the stage ``embed`` writes."""
     slots, work = int(run.settings["views"]["slots"]), works.of(run)
-    columns = teacher.classes + teacher.spec.embedding_dim
     single = run.settings["precision"] == "single"
     boxes = run.settings["augmentation"]["kind"] != "crop"
     if work is None:
         return None
-    return cache_bytes(work.images // slots, slots, columns, single=single, boxes=boxes)
+    return cache_bytes(work.images // slots, slots, teacher.columns, single=single, boxes=boxes)
 
 
 def _network_bytes(network: Network, images: Images) -> int:
     """Return the bytes of a network and of what it says of the test images."""
-    built = outline(
-        network.arch,
-        num_classes=network.classes,
-        in_channels=network.channels,
-        image_size=network.side,
-    )
-    columns = network.classes + network.spec.embedding_dim
-    return module_bytes(built) + images.test * (columns * _SINGLE + _LABEL)
+    return network.weight_bytes + images.test * (network.columns * _SINGLE + _LABEL)

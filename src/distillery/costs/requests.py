@@ -9,13 +9,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from distillery.core.measuring import module_bytes
 from distillery.costs.images import Images
 from distillery.costs.prediction import PASSES_OF_STEP, forward_flops_of
-from distillery.costs.work import Network, Training, Work, Works
+from distillery.costs.work import Training, Work, Works
 from distillery.data.prepare import LARGEST_IN_MEMORY
 from distillery.data.settings import PrepareSettings
-from distillery.models.outline import outline
 from distillery.runs.run import Run
 from distillery.runs.stages import STAGES
 
@@ -80,18 +78,22 @@ def _network_bytes(work: Work, images: Images) -> int:
     copies = _COPIES_TRAINED if isinstance(work, Training) else 1
     taught = work.teaching if isinstance(work, Training) else None
     teachers = taught.teachers if taught and taught.live else ()
-    outputs = images.test * _columns(work.network) * _NUMBER
-    return copies * _weights(work.network) + sum(map(_weights, teachers)) + outputs
+    outputs = images.test * work.network.columns * _NUMBER
+    return (
+        copies * work.network.weight_bytes
+        + sum(teacher.weight_bytes for teacher in teachers)
+        + outputs
+    )
 
 
 def _cache_bytes(work: Work, slots: int) -> int:
     """Return the bytes of the teachers' outputs that are in memory at once."""
     if not isinstance(work, Training):
         # Written one slot at a time.
-        return work.images // slots * _columns(work.network) * _NUMBER
+        return work.images // slots * work.network.columns * _NUMBER
     if not work.teaching or work.teaching.live:
         return 0
-    columns = sum(map(_columns, work.teaching.teachers))
+    columns = sum(teacher.columns for teacher in work.teaching.teachers)
     return _SLOTS_HELD * work.images * columns * _NUMBER
 
 
@@ -118,17 +120,3 @@ def _shown(work: Work) -> int:
     if not isinstance(work, Training):
         return work.images
     return work.steps * work.batch_size * (work.teaching.views if work.teaching else 1)
-
-
-def _weights(network: Network) -> int:
-    built = outline(
-        network.arch,
-        num_classes=network.classes,
-        in_channels=network.channels,
-        image_size=network.side,
-    )
-    return module_bytes(built)
-
-
-def _columns(network: Network) -> int:
-    return network.classes + network.spec.embedding_dim

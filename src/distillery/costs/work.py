@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from distillery.core.measuring import module_bytes
 from distillery.core.settings import FrozenModel
 from distillery.costs.images import Images, images_of
 from distillery.data.settings import Augmentation, Split
 from distillery.methods import registry as methods
 from distillery.models.base import ModelSpec
+from distillery.models.outline import outline
 from distillery.models.settings import architecture_of
 from distillery.models.spec import describe
 from distillery.planning.plan import Plan
@@ -35,6 +37,22 @@ class Network(FrozenModel):
     def spec(self) -> ModelSpec:
         """Its description."""
         return describe(self.arch, self.classes, self.channels, self.side)
+
+    @property
+    def columns(self) -> int:
+        """Numbers that it says of an image: logits and embedding."""
+        return self.classes + self.spec.embedding_dim
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of its parameters and buffers."""
+        built = outline(
+            self.arch,
+            num_classes=self.classes,
+            in_channels=self.channels,
+            image_size=self.side,
+        )
+        return module_bytes(built)
 
     def __str__(self) -> str:
         return f"{self.arch} {self.channels}x{self.side}x{self.side} of {self.classes}"

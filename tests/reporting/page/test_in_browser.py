@@ -1,25 +1,16 @@
 """The page in a browser: sorted, filtered, a run opened; on a phone, in the dark, on paper."""
 
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from made_up_results import make_study
-from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
-from published import read
+from pages import NEEDS_BROWSER, desktop, write
+from playwright.sync_api import Browser, Page, expect
 
-from distillery.reporting import files
-from distillery.reporting.figures.model import ReportFigure
-from distillery.reporting.findings.all import findings
-from distillery.reporting.page import build, html
 from distillery.reporting.page.elsewhere import dvc_template
 
-BROWSER = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
 # What WCAG 2.2 asks for at the levels A and AA, and landmarks and headings beside it.
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 IN_THE_DARK = {"runOnly": ["color-contrast"]}
@@ -31,40 +22,20 @@ BROKEN_LINKS = """() => [...document.querySelectorAll("nav a")].filter((link) =>
   !document.getElementById(link.hash.slice(1))).length"""
 
 expect.set_options(timeout=30_000)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
+pytestmark = NEEDS_BROWSER
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("page")
     study = make_study(pairs=13, methods={"ce": "CE", "kd": "KD", "crd": "CRD"}, timings=True)
-    results = read(study, folder)
-    names = [Path(name) for name in files.expected(study.settings) if name.endswith(".svg")]
-    drawings = [(ReportFigure(name.stem, "A caption.", None), "<svg></svg>") for name in names]  # type: ignore[arg-type]
-    tables, found = build.all_tables(results), findings(results)
-    text = html.render(results, found, tables, drawings, key="0" * 16, collected="1" * 16)
-    (folder / "index.html").write_text(text, encoding="utf-8")
+    write(study, folder)
     return (folder / "index.html").as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        try:
-            started = playwright.chromium.launch(
-                executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"]
-            )
-        except Error as error:
-            pytest.skip(f"Chromium does not start: {error}")
-        yield started
-        started.close()
 
 
 @pytest.fixture
 def page(browser: Browser, address: str) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
-    # Of a busy machine.
-    context.set_default_timeout(120_000)
+    context = desktop(browser)
     opened = context.new_page()
     faults: list[str] = []
     opened.on("pageerror", lambda error: faults.append(str(error)))

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -14,17 +12,9 @@ from typing import NamedTuple
 import pytest
 from gallery import methods
 from made_up_results import make_study
-from playwright.sync_api import Browser, Error, sync_playwright
-from published import read
+from pages import NEEDS_BROWSER, desktop, write
+from playwright.sync_api import Browser
 
-from distillery.reporting import files
-from distillery.reporting.figures.model import ReportFigure
-from distillery.reporting.findings.all import findings
-from distillery.reporting.page import build, html
-
-BROWSER = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
 ROUNDS = 2
 # Milliseconds from the first byte until something is seen; until the list of runs can be used;
 # until rows are drawn after a search, without the pause in which more letters may come; until they
@@ -55,7 +45,7 @@ MEASURE = """async () => {
   return { paint, ready: entry.domContentLoadedEventEnd, first, next, sort, open };
 }"""
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="needs Chromium")]
+pytestmark = [pytest.mark.slow, NEEDS_BROWSER]
 
 
 class Made(NamedTuple):
@@ -67,31 +57,12 @@ class Made(NamedTuple):
 
 def make(folder: Path, seeds: int) -> Made:
     study = make_study(pairs=13, methods=methods(15), seeds=seeds, epochs=60, timings=True)
-    results = read(study, folder)
-    names = [Path(name) for name in files.expected(study.settings) if name.endswith(".svg")]
-    drawings = [(ReportFigure(name.stem, "A caption.", None), "<svg></svg>") for name in names]  # type: ignore[arg-type]
-    tables, found = build.all_tables(results), findings(results)
-    text = html.render(results, found, tables, drawings, key="0" * 16, collected="1" * 16)
-    (folder / "index.html").write_text(text, encoding="utf-8")
+    results = write(study, folder)
     return Made(folder / "index.html", results.runs["key"].nunique())
 
 
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        try:
-            started = playwright.chromium.launch(
-                executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"]
-            )
-        except Error as error:
-            pytest.skip(f"Chromium does not start: {error}")
-        yield started
-        started.close()
-
-
 def measured(browser: Browser, made: Made) -> dict[str, float]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
-    context.set_default_timeout(120_000)
+    context = desktop(browser)
     page = context.new_page()
     page.goto(made.path.as_uri())
     found: dict[str, float] = page.evaluate(MEASURE)
