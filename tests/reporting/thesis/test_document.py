@@ -82,17 +82,11 @@ def test_the_appendix_names_source_weights_and_options() -> None:
     assert "Default weights: ce 1, kd 0, method 0.8." in text
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not shutil.which("pdflatex"), reason="no TeX")
-def test_it_compiles(study: Study, tmp_path: Path) -> None:
-    """With every method in the appendix, so that no docstring has a character without a font."""
-    from distillery.reporting.page import build
+NEEDS_TEX = pytest.mark.skipif(not shutil.which("pdflatex"), reason="no TeX")
 
-    report, folder = study.settings, tmp_path / "reports"
-    collected = study.publish(tmp_path / "data")
-    captions = build.build(report, "0" * 16, collected, folder)
-    methods = appendix.latex(catalogue.entries())
-    main = document.write(report, ["A finding."], captions, methods, folder)
+
+def compiled(main: Path) -> str:
+    """Compile a document, twice, and return what LaTeX says in the end."""
     for _ in range(2):
         done = subprocess.run(
             ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", main.name],
@@ -102,4 +96,32 @@ def test_it_compiles(study: Study, tmp_path: Path) -> None:
             capture_output=True,
         )
         assert done.returncode == 0, done.stdout[-3000:]
-    assert "undefined references" not in done.stdout
+    return done.stdout
+
+
+@pytest.mark.slow
+@NEEDS_TEX
+def test_it_compiles(study: Study, tmp_path: Path) -> None:
+    """With every method in the appendix, so that no docstring has a character without a font."""
+    from distillery.reporting.page import build
+
+    report, folder = study.settings, tmp_path / "reports"
+    collected = study.publish(tmp_path / "data")
+    captions = build.build(report, "0" * 16, collected, folder)
+    methods = appendix.latex(catalogue.entries())
+    main = document.write(report, ["A finding."], captions, methods, folder)
+    assert "undefined references" not in compiled(main)
+
+
+@pytest.mark.slow
+@NEEDS_TEX
+def test_a_section_may_have_many_tables_and_figures(study: Study, tmp_path: Path) -> None:
+    """As forty methods that were tuned have: a figure each, and tables of many parts."""
+    report = study.settings
+    for name in files.expected(report):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    main = document.write(report, [], {}, "", tmp_path)
+    floats = "\\begin{table}[htbp]\\rule{1cm}{20cm}\\end{table}\n" * 120
+    (main.parent / document.RESULTS).write_text(f"\\section{{Many}}\n{floats}")
+    compiled(main)

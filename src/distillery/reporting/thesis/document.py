@@ -38,6 +38,9 @@ _DOCUMENT = r"""% Made by `distillery thesis`: pdflatex, twice. Tables and figur
 % Floats stay in their sections.
 \usepackage[section]{placeins}
 \usepackage[hidelinks]{hyperref}
+% A section of many tables and figures keeps more of them waiting than LaTeX allows for.
+\extrafloats{500}
+\maxdeadcycles=1000
 \graphicspath{{../figures/}}
 \setlength{\emergencystretch}{3em}
 \title{%(title)s}
